@@ -40,6 +40,8 @@ pub struct Item<'a> {
     pub value: &'a [u8],
     /// The version of the put that wrote it.
     pub version: Version,
+    /// That put, which can be cloned to keep the value without a copy.
+    pub entry: &'a Entry,
 }
 
 /// A fingerprint of all live keys, values and versions at a mark.
@@ -102,7 +104,11 @@ impl Store {
     }
 
     /// Live keys that begin with `prefix`, in order; only those past `after`, if it is given.
-    pub fn scan<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> impl Iterator<Item = (&'a str, Item<'a>)> {
+    pub fn scan<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
             _ => Bound::Included(prefix.as_bytes()),
@@ -148,7 +154,11 @@ impl Store {
     /// Takes `entry` out again if the key still shows that very entry.
     pub fn forget(&mut self, entry: &Entry) {
         let key = entry.key_bytes();
-        if self.slots.get(key).is_some_and(|slot| slot.0.version() == entry.version()) {
+        if self
+            .slots
+            .get(key)
+            .is_some_and(|slot| slot.0.version() == entry.version())
+        {
             self.slots.remove(key);
             self.tombstones.remove(&entry.version());
         }
@@ -167,7 +177,11 @@ impl Store {
             hasher.write(&(item.value.len() as u64).to_le_bytes());
             hasher.write(item.value);
         }
-        Digest { mark, keys, hash: hasher.finish_128() }
+        Digest {
+            mark,
+            keys,
+            hash: hasher.finish_128(),
+        }
     }
 
     /// Puts `entry` in its slot; one walk, since what is stale is rare and put back.
@@ -193,7 +207,14 @@ struct Slot(Entry);
 impl Slot {
     fn live(&self) -> Option<(&str, Item<'_>)> {
         match self.0.operation() {
-            Operation::Put { key, value } => Some((key, Item { value, version: self.0.version() })),
+            Operation::Put { key, value } => Some((
+                key,
+                Item {
+                    value,
+                    version: self.0.version(),
+                    entry: &self.0,
+                },
+            )),
             Operation::Delete { .. } | Operation::Clear | Operation::NoOp => None,
         }
     }

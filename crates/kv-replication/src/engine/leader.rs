@@ -1,0 +1,278 @@
+//! A leader at work.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kv_core::{Command, Epoch, NodeId, Version};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use super::alarm::Alarm;
+use super::{Clock, Read, lock};
+use crate::{
+    AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase,
+    Request, Time, Transport, WriteError, WriteId,
+};
+
+type Answer = Result<Committed, WriteError>;
+
+/// A [`Leader`] that runs. Clones share it; it ends with the last one.
+#[derive(Clone, Debug)]
+pub struct LeaderHandle {
+    owner: Arc<Owner>,
+}
+
+/// Ends the loop when nobody can ask the leader anything any more.
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    core: Mutex<Core>,
+    /// The loop has something to do.
+    wake: Arc<Notify>,
+}
+
+struct Core {
+    leader: Leader,
+    waiters: BTreeMap<WriteId, oneshot::Sender<Answer>>,
+    attempts: BTreeMap<AttemptId, AbortHandle>,
+    next_write: u64,
+    ended: bool,
+}
+
+impl LeaderHandle {
+    /// Starts a leader on the current tokio runtime. Draw `node` and `cluster` anew for every start.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn<T: Transport>(
+        node: NodeId,
+        cluster: ClusterId,
+        config: LeaderConfig,
+        transport: T,
+    ) -> Self {
+        let core = Core {
+            leader: Leader::new(node, cluster, config),
+            waiters: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            next_write: 0,
+            ended: false,
+        };
+        let shared = Arc::new(Shared {
+            clock: Clock::start(),
+            core: Mutex::new(core),
+            wake: Arc::new(Notify::new()),
+        });
+        tokio::spawn(run(Arc::clone(&shared), Arc::new(transport)));
+        Self {
+            owner: Arc::new(Owner { shared }),
+        }
+    }
+
+    /// Writes; the answer comes as soon as it is decided, at the latest after `timeout`.
+    ///
+    /// # Errors
+    /// [`WriteError`]; after [`WriteError::Unknown`] the write may still be committed.
+    pub async fn write(&self, command: Command, timeout: Duration) -> Answer {
+        self.write_until(command, self.clock().now() + timeout)
+            .await
+    }
+
+    /// Writes; the answer comes as soon as it is decided, at the latest at `deadline` of
+    /// [`LeaderHandle::clock`].
+    ///
+    /// # Errors
+    /// As [`LeaderHandle::write`].
+    pub async fn write_until(&self, command: Command, deadline: Time) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut core = lock(&self.owner.shared.core);
+            let id = WriteId(core.next_write);
+            core.next_write += 1;
+            core.waiters.insert(id, answer);
+            let now = self.clock().now();
+            core.leader.handle(
+                now,
+                Input::Write {
+                    id,
+                    command,
+                    deadline,
+                },
+            );
+        }
+        self.owner.shared.wake.notify_one();
+        answered.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// From now on writes are refused; those that have a version go on.
+    pub fn drain(&self) {
+        self.owner.shared.handle(Input::Drain);
+    }
+
+    /// The clock of its deadlines.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.owner.shared.clock
+    }
+
+    /// What `key` holds, committed entries only.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Read> {
+        self.look(|leader| leader.store().get(key).map(|item| Read(item.entry.clone())))
+    }
+
+    /// Everything that is committed, in key order, at one moment.
+    #[must_use]
+    pub fn dump(&self) -> Vec<Read> {
+        self.look(|leader| {
+            leader
+                .store()
+                .scan("", None)
+                .map(|(_, item)| Read(item.entry.clone()))
+                .collect()
+        })
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.look(Leader::phase)
+    }
+
+    /// Its epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.look(Leader::epoch)
+    }
+
+    /// The newest version assigned, and the commit mark.
+    #[must_use]
+    pub fn versions(&self) -> (Version, Version) {
+        self.look(|leader| (leader.assigned(), leader.mark()))
+    }
+
+    /// Its followers, by index.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkStatus> {
+        self.look(|leader| leader.links().collect())
+    }
+
+    fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
+        question(&lock(&self.owner.shared.core).leader)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        lock(&self.shared.core).ended = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn handle(&self, input: Input) {
+        lock(&self.core).leader.handle(self.clock.now(), input);
+        self.wake.notify_one();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// The loop. It runs after the tasks that woke it, so that all they have brought is sent together.
+async fn run<T: Transport>(shared: Arc<Shared>, transport: Arc<T>) {
+    let alarm = Alarm::spawn(shared.clock, Arc::clone(&shared.wake));
+    while let Some(timeout) = turn(&shared, &transport) {
+        if let Some(at) = timeout {
+            alarm.set(at);
+        }
+        shared.wake.notified().await;
+    }
+}
+
+/// Does everything that there is to do now, and says when there is more; none if the leader has ended.
+fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option<Time>> {
+    let mut core = lock(&shared.core);
+    if core.ended {
+        core.attempts.values().for_each(AbortHandle::abort);
+        return None;
+    }
+    let now = shared.clock.now();
+    core.leader.handle(now, Input::Tick);
+    while let Some(output) = core.leader.poll_output(now) {
+        match output {
+            Output::Send {
+                attempt,
+                follower,
+                request,
+            } => {
+                let sending = send(
+                    Arc::clone(shared),
+                    Arc::clone(transport),
+                    attempt,
+                    follower,
+                    request,
+                );
+                // The attempt ends under the lock that is held here, so after it has been noted.
+                core.attempts
+                    .insert(attempt, tokio::spawn(sending).abort_handle());
+            }
+            Output::Cancel { attempt } => {
+                if let Some(sending) = core.attempts.remove(&attempt) {
+                    sending.abort();
+                }
+            }
+            Output::Answer { id, result } => {
+                // Nobody may be waiting any more: the write goes on without them.
+                if let Some(waiter) = core.waiters.remove(&id) {
+                    let _ = waiter.send(result);
+                }
+            }
+            Output::Event(event) => log_event(&event),
+        }
+    }
+    Some(core.leader.poll_timeout())
+}
+
+async fn send<T: Transport>(
+    shared: Arc<Shared>,
+    transport: Arc<T>,
+    attempt: AttemptId,
+    follower: usize,
+    request: Request,
+) {
+    let result = transport.send(follower, request).await;
+    let mut core = lock(&shared.core);
+    core.attempts.remove(&attempt);
+    let input = match result {
+        Ok(reply) => Input::Reply { attempt, reply },
+        Err(error) => Input::Failed {
+            attempt,
+            error: error.to_string(),
+        },
+    };
+    core.leader.handle(shared.clock.now(), input);
+    drop(core);
+    shared.wake.notify_one();
+}
+
+fn log_event(event: &Event) {
+    match event {
+        Event::Serving { epoch, cluster } => tracing::info!(%epoch, %cluster, "the leader serves"),
+        Event::LinkUp { follower } => tracing::info!(follower = follower + 1, "follower is up"),
+        Event::LinkDown { follower, error } => {
+            tracing::warn!(follower = follower + 1, %error, "follower is down")
+        }
+        Event::Deposed { by } => {
+            tracing::error!(%by, "another leader has taken over: this one has stopped")
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whether a write gets a version, and what it is told if time runs out.
+
+use kv_core::{Command, VERSION_MAX};
+
+use super::{Leader, Output, Phase, WriteError};
+use crate::writes::Stage;
+use crate::{LinkState, Time, WriteId};
+
+enum Verdict {
+    Admit,
+    /// Not to be decided yet.
+    Park,
+    Refuse(WriteError),
+}
+
+impl Leader {
+    /// A new write: all that can refuse it is looked at before anything changes.
+    pub(super) fn admit(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
+        if self.writes.len() >= self.config.limits.writes_in_flight_max {
+            return self.answer(
+                id,
+                Err(WriteError::Overloaded {
+                    limit: "writes_in_flight_max",
+                }),
+            );
+        }
+        match self.judge(now) {
+            Verdict::Admit => self.assign(now, id, command, deadline),
+            Verdict::Park => {
+                self.writes.add(id, Stage::Parked(command), deadline);
+                self.ask_again(now);
+            }
+            Verdict::Refuse(error) => self.answer(id, Err(error)),
+        }
+    }
+
+    /// The followers have changed: what was parked may be decided now.
+    pub(super) fn unpark(&mut self, now: Time) {
+        while let Some(id) = self.writes.first_parked() {
+            match self.judge(now) {
+                Verdict::Park => return self.ask_again(now),
+                Verdict::Admit => {
+                    if let Some((Stage::Parked(command), deadline)) = self.writes.remove(id) {
+                        self.assign(now, id, command, deadline);
+                    }
+                }
+                Verdict::Refuse(error) => {
+                    self.writes.remove(id);
+                    self.answer(id, Err(error));
+                }
+            }
+        }
+    }
+
+    /// From now on there are no new writes; those that have a version go on.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        while let Some(id) = self.writes.first_parked() {
+            self.writes.remove(id);
+            self.answer(id, Err(WriteError::Draining));
+        }
+    }
+
+    /// The deadline of a write has come before its decision.
+    pub(super) fn answer_late(&mut self, id: WriteId) {
+        let Some((stage, _)) = self.writes.remove(id) else {
+            return;
+        };
+        let error = match (stage, self.phase) {
+            (Stage::Assigned(version), _) => self.unknown(version),
+            (Stage::Parked(_), Phase::Starting | Phase::Claiming) => {
+                WriteError::Recovering(self.start_problem())
+            }
+            (Stage::Parked(_), _) => self.no_quorum(),
+        };
+        self.answer(id, Err(error));
+    }
+
+    pub(super) fn answer(&mut self, id: WriteId, result: Result<super::Committed, WriteError>) {
+        self.outputs.push_back(Output::Answer { id, result });
+    }
+
+    /// What a new write would meet now.
+    fn judge(&self, now: Time) -> Verdict {
+        if self.draining {
+            return Verdict::Refuse(WriteError::Draining);
+        }
+        match self.phase {
+            Phase::Deposed { by } => {
+                let required = self.config.quorum.write();
+                return Verdict::Refuse(WriteError::Deposed { by, required });
+            }
+            Phase::Starting | Phase::Claiming => {
+                return match self.unfit() {
+                    Some(problem) => Verdict::Refuse(WriteError::Recovering(problem)),
+                    None => Verdict::Park,
+                };
+            }
+            Phase::Serving => {}
+        }
+        if let Some(limit) = self.limit_reached() {
+            return Verdict::Refuse(WriteError::Overloaded { limit });
+        }
+        if self.config.quorum.is_met(self.up()) {
+            return Verdict::Admit;
+        }
+        let news_age_max = self.config.timing.news_age_max;
+        let known_down = |link: &&crate::link::Link| {
+            link.down_seen
+                .is_some_and(|seen| now.since(seen) <= news_age_max)
+        };
+        let maybe_up = self.links.len() - self.links.iter().filter(known_down).count();
+        if self.config.quorum.is_met(maybe_up) {
+            Verdict::Park
+        } else {
+            Verdict::Refuse(self.no_quorum())
+        }
+    }
+
+    /// Old news of a follower's failure decides nothing: it is asked at once.
+    fn ask_again(&mut self, now: Time) {
+        let news_age_max = self.config.timing.news_age_max;
+        for link in &mut self.links {
+            let old = link
+                .down_seen
+                .is_some_and(|seen| now.since(seen) > news_age_max);
+            if old && matches!(link.state, LinkState::Down { .. }) {
+                link.state = LinkState::Down { retry_at: now };
+            }
+        }
+    }
+
+    fn limit_reached(&self) -> Option<&'static str> {
+        let limits = &self.config.limits;
+        let stuck = self.log.first() > self.mark; // nothing in the log is committed, so nothing may leave
+        if stuck && self.log.len() >= limits.log_entries_max {
+            Some("log_entries_max")
+        } else if stuck && self.log.bytes() >= limits.log_bytes_max {
+            Some("log_bytes_max")
+        } else if self.log.last() - self.mark >= limits.window_entries_max
+            || self.log.last() >= VERSION_MAX
+        {
+            Some("window_entries_max")
+        } else {
+            None
+        }
+    }
+
+    fn up(&self) -> usize {
+        self.links.iter().filter(|link| link.is_streaming()).count()
+    }
+
+    fn no_quorum(&self) -> WriteError {
+        WriteError::NoQuorum {
+            up: self.up(),
+            required: self.config.quorum.write(),
+        }
+    }
+}

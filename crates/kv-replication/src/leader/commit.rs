@@ -1,0 +1,132 @@
+//! From a version to a commit.
+
+use std::ops::RangeInclusive;
+
+use kv_core::{Command, Version};
+
+use super::{Committed, Leader, WriteError};
+use crate::writes::Stage;
+use crate::{Time, WriteId};
+
+impl Leader {
+    /// Gives the write its version and puts it on the wire to every follower.
+    pub(super) fn assign(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
+        let version = self.log.last() + 1;
+        self.log
+            .push(command.into_entry(self.epoch, version), Some(id));
+        self.writes.add(id, Stage::Assigned(version), deadline);
+        let delays = self.config.delays;
+        for (follower, link) in self.links.iter_mut().enumerate() {
+            if delays.is_none() {
+                link.ready.insert(version);
+            } else {
+                link.line
+                    .push(now + delays.delay(follower, version), version);
+            }
+        }
+        if self.config.quorum.is_met(0) {
+            self.commit(version);
+            self.advance_mark();
+        }
+        self.truncate_log();
+    }
+
+    /// The follower holds these versions under our epoch.
+    pub(super) fn acknowledge(
+        &mut self,
+        follower: usize,
+        held: impl Iterator<Item = RangeInclusive<Version>>,
+    ) {
+        for range in held {
+            let clipped = *range.start()..=(*range.end()).min(self.log.last());
+            let Some(link) = self.links.get_mut(follower) else {
+                return;
+            };
+            let news: Vec<_> = link.acked.gaps(clipped.clone()).collect();
+            link.acked.insert_range(clipped.clone());
+            link.ready.remove_range(clipped);
+            for gap in news {
+                for version in (*gap.start()).max(self.log.first())..=*gap.end() {
+                    self.count_ack(follower, version);
+                }
+            }
+        }
+        self.advance_mark();
+    }
+
+    /// The follower has lost its memory: what it acknowledged no longer counts where it still matters.
+    pub(super) fn withdraw_acks(&mut self, follower: usize) {
+        let Some(link) = self.links.get_mut(follower) else {
+            return;
+        };
+        link.acked = Default::default();
+        for version in self.mark + 1..=self.log.last() {
+            if let Some(slot) = self.log.get_mut(version).filter(|slot| !slot.committed) {
+                slot.acks &= !(1 << follower);
+            }
+        }
+    }
+
+    /// The outcome of a write that has a version, but no decision.
+    pub(super) fn unknown(&mut self, version: Version) -> WriteError {
+        let required = self.config.quorum.write();
+        let acks = self.log.get_mut(version).map_or(0, |slot| {
+            slot.waiter = None;
+            slot.acks.count_ones() as usize
+        });
+        WriteError::Unknown {
+            version,
+            acks,
+            required,
+        }
+    }
+
+    fn count_ack(&mut self, follower: usize, version: Version) {
+        let Some(slot) = self.log.get_mut(version) else {
+            return;
+        };
+        slot.acks |= 1 << follower;
+        if !slot.committed && self.config.quorum.is_met(slot.acks.count_ones() as usize) {
+            self.commit(version);
+        }
+    }
+
+    /// W followers have it, and so has the leader: readable, and answered.
+    fn commit(&mut self, version: Version) {
+        let Some(slot) = self.log.get_mut(version) else {
+            return;
+        };
+        slot.committed = true;
+        let acks = slot.acks.count_ones() as usize;
+        self.store.apply(&slot.entry);
+        if let Some(id) = slot.waiter.take() {
+            let entry = slot.entry.clone();
+            self.writes.remove(id);
+            self.answer(id, Ok(Committed { entry, acks }));
+        }
+    }
+
+    fn advance_mark(&mut self) {
+        let before = self.mark;
+        while self
+            .log
+            .get(self.mark + 1)
+            .is_some_and(|slot| slot.committed)
+        {
+            self.mark += 1;
+        }
+        if self.mark > before {
+            self.store.prune(self.mark);
+            self.truncate_log();
+        }
+    }
+
+    fn truncate_log(&mut self) {
+        let limits = &self.config.limits;
+        while self.log.len() > limits.log_entries_max || self.log.bytes() > limits.log_bytes_max {
+            if !self.log.pop_committed(self.mark) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a follower holds but does not know to be committed.
+
+use std::collections::BTreeMap;
+
+use kv_core::{Entry, Epoch, Item, Store, Version};
+
+/// Pending entries by version, and which of them a local read would show.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overlay {
+    entries: BTreeMap<Version, Entry>,
+    /// The newest pending entry of each key.
+    newest: Store,
+}
+
+impl Overlay {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn get(&self, version: Version) -> Option<&Entry> {
+        self.entries.get(&version)
+    }
+
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        self.newest.apply(&entry);
+        if let Some(old) = self.entries.insert(entry.version(), entry)
+            && self.entries.get(&old.version()) != Some(&old)
+        {
+            self.rebuild();
+        }
+    }
+
+    /// The entry is committed: it goes to the store.
+    pub(crate) fn take(&mut self, version: Version) -> Option<Entry> {
+        let entry = self.entries.remove(&version)?;
+        self.newest.forget(&entry);
+        if self.entries.is_empty() {
+            self.newest = Store::new(); // also forgets the pending clears, which the store has by now
+        }
+        Some(entry)
+    }
+
+    /// Drops every entry of another epoch.
+    pub(crate) fn retain_epoch(&mut self, epoch: Epoch) {
+        if self.entries.values().all(|entry| entry.epoch() == epoch) {
+            return;
+        }
+        self.entries.retain(|_, entry| entry.epoch() == epoch);
+        self.rebuild();
+    }
+
+    /// What `key` shows if everything pending is seen above `store`.
+    pub(crate) fn look_up<'a>(&'a self, store: &'a Store, key: &str) -> Option<Item<'a>> {
+        if self.entries.is_empty() || self.newest.newest(key) <= store.newest(key) {
+            return store.get(key);
+        }
+        self.newest.get(key)
+    }
+
+    /// Every live key, with everything pending seen above `store`, in key order.
+    pub(crate) fn scan<'a>(
+        &'a self,
+        store: &'a Store,
+    ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
+        let mut below = store.scan("", None).peekable();
+        let mut above = self.newest.scan("", None).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let from_above = match (below.peek(), above.peek()) {
+                    (None, None) => return None,
+                    (Some(_), None) => false,
+                    (None, Some(_)) => true,
+                    (Some((low, _)), Some((high, _))) => high <= low,
+                };
+                let (key, _) = if from_above {
+                    above.next()?
+                } else {
+                    below.next()?
+                };
+                if from_above && below.peek().is_some_and(|(low, _)| *low == key) {
+                    below.next();
+                }
+                if let Some(item) = self.look_up(store, key) {
+                    return Some((key, item));
+                }
+            }
+        })
+    }
+
+    fn rebuild(&mut self) {
+        self.newest = Store::new();
+        for entry in self.entries.values() {
+            self.newest.apply(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::{Command, Epoch, Key, NodeId};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EPOCH: Epoch = Epoch {
+        counter: 1,
+        node: NodeId(1),
+    };
+
+    fn entry(version: Version, op: u8) -> Entry {
+        let key = Key::parse(["a", "b", "c"][usize::from(op % 3)]).unwrap();
+        let command = match op / 3 {
+            0 => Command::clear(),
+            1 => Command::delete(key),
+            _ => Command::put(key, &version.to_be_bytes()).unwrap(),
+        };
+        command.into_entry(EPOCH, version)
+    }
+
+    proptest! {
+        /// The twin applies both halves to one store.
+        #[test]
+        fn store_and_overlay_together_are_one_store(ops in prop::collection::vec((0..12_u8, any::<bool>()), 0..40)) {
+            let (mut store, mut overlay, mut both) = (Store::new(), Overlay::default(), Store::new());
+            for (version, (op, pending)) in (1..).zip(ops) {
+                let entry = entry(version, op);
+                both.apply(&entry);
+                overlay.insert(entry);
+                if !pending {
+                    store.apply(&overlay.take(version).unwrap());
+                }
+                let shown: Vec<_> = overlay.scan(&store).collect();
+                let wanted: Vec<_> = both.scan("", None).collect();
+                prop_assert_eq!(&shown, &wanted);
+                for key in ["a", "b", "c"] {
+                    prop_assert_eq!(overlay.look_up(&store, key), both.get(key));
+                }
+            }
+        }
+    }
+}

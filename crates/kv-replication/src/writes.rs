@@ -1,0 +1,75 @@
+//! The writes that wait for an answer, each with its one deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kv_core::{Command, Version};
+
+use crate::Time;
+
+/// The caller's name for one write. Rising: a later write has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteId(pub u64);
+
+/// Where a write stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// It has no version: the leader is still finding out whether it can take it.
+    Parked(Command),
+    /// It is in the log.
+    Assigned(Version),
+}
+
+/// All writes that have no answer yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writes {
+    open: BTreeMap<WriteId, (Stage, Time)>,
+    deadlines: BTreeSet<(Time, WriteId)>,
+    parked: BTreeSet<WriteId>,
+}
+
+impl Writes {
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn add(&mut self, id: WriteId, stage: Stage, deadline: Time) {
+        if matches!(stage, Stage::Parked(_)) {
+            self.parked.insert(id);
+        }
+        self.open.insert(id, (stage, deadline));
+        self.deadlines.insert((deadline, id));
+    }
+
+    pub(crate) fn remove(&mut self, id: WriteId) -> Option<(Stage, Time)> {
+        let (stage, deadline) = self.open.remove(&id)?;
+        self.deadlines.remove(&(deadline, id));
+        if matches!(stage, Stage::Parked(_)) {
+            self.parked.remove(&id);
+        }
+        Some((stage, deadline))
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// A write whose deadline has come.
+    pub(crate) fn next_expired(&self, now: Time) -> Option<WriteId> {
+        let (deadline, id) = self.deadlines.first()?;
+        (*deadline <= now).then_some(*id)
+    }
+
+    /// The oldest parked write.
+    pub(crate) fn first_parked(&self) -> Option<WriteId> {
+        self.parked.first().copied()
+    }
+
+    /// Every write that has a version, oldest first.
+    pub(crate) fn assigned(&self) -> Vec<WriteId> {
+        self.open
+            .keys()
+            .filter(|id| !self.parked.contains(id))
+            .copied()
+            .collect()
+    }
+}
