@@ -1,2 +1,44 @@
-//! x
-fn main() {}
+//! `kv-node`: one node of a replicated key-value store.
+//!
+//! Reads its settings, binds its port, and puts the crates together. `kv-node healthcheck` asks a
+//! running node whether it is alive, for containers without a shell.
+//!
+//! Exit codes: 0 after a clean stop (or a healthy check), 1 for an unhealthy check or a system that
+//! refuses, 2 for bad settings.
+
+mod args;
+mod healthcheck;
+mod node;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::settings::Settings;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let settings = match Settings::from_args(&args) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error, 2),
+    };
+    let done = match args.command {
+        Some(Command::Healthcheck) => healthcheck::run(&settings).map_err(|error| (error, 1)),
+        None => node::run(settings),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((error, code)) => refuse(error.as_ref(), code),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one line that says why the process ends"
+)]
+fn refuse(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("kv-node: {error}");
+    ExitCode::from(code)
+}

@@ -49,6 +49,13 @@ impl Read {
     }
 }
 
+/// The read that shows what `entry` wrote.
+impl From<Entry> for Read {
+    fn from(entry: Entry) -> Self {
+        Self(entry)
+    }
+}
+
 /// A machine is never left half changed: no method of it panics on purpose, so a poisoned lock
 /// still guards a machine that keeps its rules.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,0 +1,74 @@
+//! The raw flags and variables, as texts. What they mean is decided in [`crate::settings`].
+
+use clap::{Parser, Subcommand};
+
+/// One node of a replicated key-value store: a leader, or a follower.
+#[derive(Debug, Default, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Args {
+    /// What to do; without it, the node runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// `leader` or `follower` [default: leader].
+    #[arg(long, env, global = true)]
+    pub role: Option<String>,
+    /// Where to listen [default: 127.0.0.1].
+    #[arg(long, env, global = true)]
+    pub host: Option<String>,
+    /// Where to listen; 0 picks a free port [default: 8000].
+    #[arg(long, env, global = true)]
+    pub port: Option<String>,
+    /// The followers of a leader: `http://host:port`, separated by commas.
+    #[arg(long, env, global = true)]
+    pub follower_urls: Option<String>,
+    /// How many followers must acknowledge a write [default: 1 if there are followers, else 0].
+    #[arg(long, env, global = true)]
+    pub write_quorum: Option<String>,
+    /// The shortest simulated delay of an entry on its way to a follower [default: 0].
+    #[arg(long, env, global = true)]
+    pub min_delay_ms: Option<String>,
+    /// The longest simulated delay [default: 0].
+    #[arg(long, env, global = true)]
+    pub max_delay_ms: Option<String>,
+    /// How long one attempt to reach a follower may take, delay not included [default: 3000].
+    #[arg(long, env, global = true)]
+    pub replication_timeout_ms: Option<String>,
+    /// The deadline of a write [default: MAX_DELAY_MS + REPLICATION_TIMEOUT_MS].
+    #[arg(long, env, global = true)]
+    pub write_timeout_ms: Option<String>,
+    /// Not available yet: nodes live in memory only.
+    #[arg(long, env, global = true)]
+    pub data_dir: Option<String>,
+    /// The seed of delays and jitter [default: drawn and logged].
+    #[arg(long, env, global = true)]
+    pub seed: Option<String>,
+    /// Worker threads [default: 1].
+    #[arg(long, env, global = true)]
+    pub runtime_threads: Option<String>,
+    /// Allows WRITE_QUORUM=0 with followers [default: false].
+    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub allow_async: Option<String>,
+    /// Whether POST /reset works [default: true].
+    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub enable_reset: Option<String>,
+    /// Not available yet: there is no recovery whose loss could be accepted.
+    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub accept_data_loss: Option<String>,
+    /// Starts a new history although not every follower answers [default: false].
+    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub new_history: Option<String>,
+    /// `text` or `json` [default: text].
+    #[arg(long, env, global = true)]
+    pub log_format: Option<String>,
+    /// `error`, `warn`, `info`, `debug` or `trace` [default: info].
+    #[arg(long, env, global = true)]
+    pub log_level: Option<String>,
+}
+
+/// What to do instead of running a node.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Asks the node at HOST and PORT whether it is alive: exit code 0 or 1.
+    Healthcheck,
+}

@@ -1,0 +1,143 @@
+//! A node, put together.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+
+use kv_core::NodeId;
+use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_replication::engine::{FollowerHandle, LeaderHandle};
+use kv_replication::{ClusterId, DelayLaw, FollowerConfig, LeaderConfig};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::{LeaderSettings, Role, Settings};
+
+/// An error, and the exit code that goes with it.
+type Failure = (Box<dyn Error>, u8);
+
+/// Runs until the process is told to stop.
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    start_logging(&settings);
+    let runtime = runtime(settings.runtime_threads).map_err(system)?;
+    runtime.block_on(async {
+        let stop = stop_signal().map_err(system)?;
+        let listener = TcpListener::bind((settings.host.as_str(), settings.port))
+            .await
+            .map_err(|error| cannot_listen(&settings, &error))?;
+        let address = listener.local_addr().map_err(system)?;
+        let id = NodeId(draw().map_err(system)?);
+        let config = ServerConfig {
+            enable_reset: settings.enable_reset,
+            ..ServerConfig::default()
+        };
+        let node = match settings.role {
+            Role::Follower => Node::Follower(FollowerHandle::new(id, FollowerConfig::default())),
+            Role::Leader(leader) => Node::Leader(lead(id, settings.seed, leader)?),
+        };
+        tracing::info!(%address, node = %id, version = env!("CARGO_PKG_VERSION"), "listening");
+        serve(listener, node, config, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<LeaderNode, Failure> {
+    let seed = seed.map_or_else(draw, Ok).map_err(system)?;
+    let cluster = ClusterId(draw().map_err(system)?);
+    let LeaderSettings {
+        followers,
+        quorum,
+        min_delay,
+        max_delay,
+        replication_timeout,
+        write_timeout,
+        new_history,
+    } = settings;
+    let mut config = LeaderConfig::new(quorum);
+    config.delays =
+        DelayLaw::uniform(seed, min_delay, max_delay).map_err(|error| (error.into(), 2))?;
+    config.seed = seed;
+    config.new_history = new_history;
+    config.timing.replication_timeout = replication_timeout;
+    tracing::info!(
+        followers = quorum.followers(),
+        write_quorum = quorum.write(),
+        ?min_delay,
+        ?max_delay,
+        ?write_timeout,
+        seed,
+        "leading"
+    );
+    let transport = PeerTransport::new(followers);
+    Ok(LeaderNode {
+        handle: LeaderHandle::spawn(id, cluster, config, transport),
+        write_timeout,
+    })
+}
+
+fn start_logging(settings: &Settings) {
+    let logs = tracing_subscriber::fmt()
+        .with_max_level(settings.log_level)
+        .with_writer(io::stderr)
+        .with_target(false);
+    if settings.log_json {
+        logs.json().init();
+    } else {
+        logs.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .init();
+    }
+}
+
+/// One thread runs everything; more only if asked for, since they cost a small node more than they give.
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    let mut builder = if threads == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build()
+}
+
+/// Ready on SIGTERM and on SIGINT; both are caught from now on.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new writes, open ones finish");
+    })
+}
+
+/// Identities and seeds come from the system, here and nowhere else.
+fn draw() -> Result<u64, rand::rngs::SysError> {
+    SysRng.try_next_u64()
+}
+
+fn cannot_listen(settings: &Settings, error: &io::Error) -> Failure {
+    let (host, port) = (&settings.host, settings.port);
+    let (variable, way_out) = match error.kind() {
+        io::ErrorKind::AddrInUse => ("PORT", "choose another, or stop what listens there"),
+        io::ErrorKind::PermissionDenied => ("PORT", "choose one above 1023"),
+        _ => ("HOST", "use an address of this machine"),
+    };
+    (
+        format!("{variable}: cannot listen on {host}:{port}: {error}; {way_out}").into(),
+        2,
+    )
+}
+
+fn system(error: impl Error + 'static) -> Failure {
+    (error.into(), 1)
+}

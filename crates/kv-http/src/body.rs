@@ -1,0 +1,58 @@
+//! Reading a body, within its limits.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+/// Why a body was not read.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// It is longer than allowed, as announced or as found.
+    TooLarge,
+    /// It did not come in time.
+    TimedOut,
+    /// The connection broke.
+    Broken(hyper::Error),
+}
+
+/// Reads the whole body, at most `bytes_max`, in at most `time_max`.
+///
+/// A body that came in one piece, the common case, is not copied.
+pub(crate) async fn read(
+    body: Incoming,
+    bytes_max: usize,
+    time_max: Duration,
+) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    tokio::time::timeout(time_max, collect(body, bytes_max))
+        .await
+        .unwrap_or(Err(BodyError::TimedOut))
+}
+
+pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let mut whole = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() else {
+            continue;
+        };
+        if whole.len() + piece.len() > bytes_max {
+            return Err(BodyError::TooLarge);
+        }
+        whole = match whole.try_into_mut() {
+            Ok(start) if start.is_empty() => piece,
+            Ok(start) => joined(start, &piece),
+            Err(start) if start.is_empty() => piece,
+            Err(start) => joined(BytesMut::from(start.as_ref()), &piece),
+        };
+    }
+    Ok(whole)
+}
+
+fn joined(mut start: BytesMut, piece: &Bytes) -> Bytes {
+    start.extend_from_slice(piece);
+    start.freeze()
+}

@@ -1,0 +1,176 @@
+//! Speaking to one node.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use crate::Address;
+use crate::body::{BodyError, collect};
+
+/// Connections that are kept open while nobody uses them.
+const IDLE_CONNECTIONS_MAX: usize = 8;
+/// The longest response that is read.
+const RESPONSE_BYTES_MAX: usize = 1 << 30;
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// No connection.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Where to.
+        address: Address,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The connection broke, or what came back is not HTTP.
+    #[error("no answer: {0}")]
+    Broken(#[from] hyper::Error),
+    /// The path or the content type cannot be sent.
+    #[error("the request cannot be sent: {0}")]
+    Request(#[from] hyper::http::Error),
+    /// The answer is longer than this client reads.
+    #[error("the answer is too large")]
+    TooLarge,
+}
+
+/// A client of one node. It opens connections as needed and uses them again.
+///
+/// It has no time-outs: whoever drops the future of a call closes its connection.
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Client {
+    /// A client of the node at `address`; nothing is connected yet.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a request and reads the answer. A body comes with its content type.
+    ///
+    /// # Errors
+    /// [`ClientError`]; then the request may or may not have arrived.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Response, ClientError> {
+        let mut connection = match self.reuse().await {
+            Some(connection) => connection,
+            None => Connection::open(&self.address).await?,
+        };
+        let response = connection.send(method, path, body).await?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push(connection);
+        }
+        Ok(response)
+    }
+
+    /// An open connection that nobody uses.
+    async fn reuse(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()?;
+            if connection.sender.ready().await.is_ok() {
+                return Some(connection);
+            }
+        }
+    }
+}
+
+/// One connection, for one request at a time.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    host: HeaderValue,
+}
+
+impl Connection {
+    /// Connects, with `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`] or [`ClientError::Broken`].
+    pub async fn open(address: &Address) -> Result<Self, ClientError> {
+        let failed = |source| ClientError::Connect {
+            address: address.clone(),
+            source,
+        };
+        let stream = TcpStream::connect((address.host(), address.port()))
+            .await
+            .map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let host = HeaderValue::from_str(&address.authority()).map_err(hyper::http::Error::from)?;
+        Ok(Self { sender, host })
+    }
+
+    /// As [`Client::send`], on this connection.
+    ///
+    /// # Errors
+    /// [`ClientError`]; then the connection is of no use any more.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Response, ClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.host);
+        if let Some((content_type, _)) = &body {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        let request = request.body(Full::new(body.map(|(_, bytes)| bytes).unwrap_or_default()))?;
+        self.sender.ready().await?;
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        let body = collect(body, RESPONSE_BYTES_MAX)
+            .await
+            .map_err(|error| match error {
+                BodyError::Broken(error) => ClientError::Broken(error),
+                BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
+            })?;
+        Ok(Response {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! Every refusal that a client can meet, and the one place that picks its status.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use kv_core::{Epoch, InvalidKey, NodeId};
+use kv_replication::{ClusterId, Refusal, WriteError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::body::BodyError;
+
+/// Why a request was not answered as the client wished.
+///
+/// What it says never holds a value, nor the inner cause of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ApiError {
+    /// No such path.
+    #[error("Not Found")]
+    NotFound,
+    /// The path exists, the method does not.
+    #[error("Method Not Allowed")]
+    MethodNotAllowed {
+        /// The methods that do.
+        allow: &'static str,
+    },
+    /// No such key.
+    #[error("Key not found")]
+    KeyNotFound,
+    /// A write on a follower.
+    #[error("Leader only")]
+    NotLeader {
+        /// The methods that this path has here.
+        allow: &'static str,
+    },
+    /// Replication to a leader.
+    #[error("Follower only")]
+    NotFollower,
+    /// Not a key.
+    #[error("{0}")]
+    InvalidKey(#[from] InvalidKey),
+    /// A path whose key cannot be read.
+    #[error("{0}")]
+    InvalidKeyPath(&'static str),
+    /// A query parameter or a header that is wrong, or not known.
+    #[error("{name}: {reason}")]
+    InvalidParameter {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A body of another type than the path takes.
+    #[error("the body must be {expected}")]
+    UnsupportedMediaType {
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// A body that does not say what it should.
+    #[error("{0}")]
+    InvalidBody(String),
+    /// A body or value over its limit.
+    #[error("more than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The body did not come in time.
+    #[error("the body did not come in time")]
+    BodyTimeout,
+    /// The connection broke while the body came; nobody will read this.
+    #[error("the body ended early")]
+    BodyBroken,
+    /// Switched off by the operator.
+    #[error("switched off on this node by ENABLE_RESET")]
+    ResetDisabled,
+    /// The value is not text, and JSON can hold only text.
+    #[error("the value is not UTF-8 and cannot be shown as JSON")]
+    NotText,
+    /// The write was not committed, as far as is known.
+    #[error("{0}")]
+    Write(WriteError),
+    /// A follower refused its leader.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// Another leader has claimed this follower.
+    #[error("a leader has claimed this follower with epoch {promised}")]
+    Claimed {
+        /// That epoch.
+        promised: Epoch,
+    },
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    /// Nothing was written: safe to retry.
+    NotApplied,
+    /// It has a version, and may still commit.
+    Unknown,
+}
+
+impl ApiError {
+    pub(crate) fn parameter(name: &str, reason: &'static str) -> Self {
+        Self::InvalidParameter {
+            name: name.to_owned(),
+            reason,
+        }
+    }
+
+    pub(crate) fn from_body(error: &BodyError, bytes_max: usize) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge { bytes_max },
+            BodyError::TimedOut => Self::BodyTimeout,
+            BodyError::Broken(_) => Self::BodyBroken,
+        }
+    }
+
+    /// Its status and its code.
+    #[must_use]
+    pub fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::KeyNotFound => (StatusCode::NOT_FOUND, "key_not_found"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NotLeader { .. } => (StatusCode::METHOD_NOT_ALLOWED, "not_leader"),
+            Self::NotFollower => (StatusCode::METHOD_NOT_ALLOWED, "not_follower"),
+            Self::InvalidKey(_) | Self::InvalidKeyPath(_) => {
+                (StatusCode::BAD_REQUEST, "invalid_key")
+            }
+            Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+            Self::UnsupportedMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::InvalidBody(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
+            Self::ResetDisabled => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotText => (StatusCode::INTERNAL_SERVER_ERROR, "not_text"),
+            Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
+            Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
+            Self::Refused(refusal) => refusal_status(refusal),
+        }
+    }
+
+    /// The answer; on a write it also says what came of it.
+    pub(crate) fn response(&self, is_write: bool) -> Response<Full<Bytes>> {
+        let (status, code) = self.status();
+        let outcome = match self {
+            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) => Outcome::Unknown,
+            _ => Outcome::NotApplied,
+        };
+        let mut body = json!({ "detail": self.detail(outcome), "code": code });
+        if is_write {
+            body["outcome"] = json!(outcome);
+        }
+        if let Self::Refused(refusal) = self {
+            body["refusal"] = json!(WireRefusal::from(*refusal));
+        }
+        let mut response = Response::new(Full::new(body.to_string().into()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self {
+            Self::MethodNotAllowed { allow } | Self::NotLeader { allow } => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::NotFollower => {
+                headers.insert(ALLOW, HeaderValue::from_static(""));
+            }
+            Self::Write(_) if outcome == Outcome::NotApplied => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    /// A missed quorum has the report's shape; everything else is a sentence.
+    fn detail(&self, outcome: Outcome) -> Value {
+        let (message, acks, required, version) = match self {
+            Self::Write(WriteError::Unknown {
+                version,
+                acks,
+                required,
+            }) => (
+                "Write quorum not met".to_owned(),
+                *acks,
+                *required,
+                Some(*version),
+            ),
+            Self::Write(WriteError::NoQuorum { required, .. }) => {
+                ("Write quorum not met".to_owned(), 0, *required, None)
+            }
+            Self::Write(error @ WriteError::Deposed { required, .. }) => {
+                (format!("Write quorum not met: {error}"), 0, *required, None)
+            }
+            _ => return Value::String(self.to_string()),
+        };
+        json!({ "message": message, "acks": acks, "required": required, "version": version, "outcome": outcome })
+    }
+}
+
+fn write_code(error: &WriteError) -> &'static str {
+    match error {
+        WriteError::NoQuorum { .. } | WriteError::Deposed { .. } => "no_quorum",
+        WriteError::Recovering(_) => "recovering",
+        WriteError::Draining => "draining",
+        WriteError::Overloaded { .. } => "overloaded",
+        WriteError::Unknown { .. } => "quorum_timeout",
+        WriteError::Stopped => "stopped",
+    }
+}
+
+fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        Refusal::WrongCluster { .. } => (StatusCode::CONFLICT, "wrong_cluster"),
+        Refusal::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale_epoch"),
+        Refusal::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+        Refusal::BeyondWindow { .. } => (StatusCode::PRECONDITION_FAILED, "beyond_window"),
+    }
+}
+
+/// A refusal as JSON. Ids are 64 bits, which a JSON number cannot hold safely: they are hex texts.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum WireRefusal {
+    WrongCluster { held: Option<String> },
+    StaleEpoch { counter: String, node: String },
+    Conflict { version: u64 },
+    BeyondWindow { version: u64, last: u64 },
+}
+
+impl From<Refusal> for WireRefusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::WrongCluster { held } => Self::WrongCluster {
+                held: held.map(|cluster| cluster.to_string()),
+            },
+            Refusal::StaleEpoch { promised } => Self::StaleEpoch {
+                counter: format!("{:x}", promised.counter),
+                node: promised.node.to_string(),
+            },
+            Refusal::Conflict { version } => Self::Conflict { version },
+            Refusal::BeyondWindow { version, last } => Self::BeyondWindow { version, last },
+        }
+    }
+}
+
+/// Reads the refusal out of an error's body; none if it is some other answer.
+pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
+    #[derive(Deserialize)]
+    struct Body {
+        refusal: WireRefusal,
+    }
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    Some(match serde_json::from_slice::<Body>(body).ok()?.refusal {
+        WireRefusal::WrongCluster { held: None } => Refusal::WrongCluster { held: None },
+        WireRefusal::WrongCluster { held: Some(held) } => Refusal::WrongCluster {
+            held: Some(ClusterId(hex(&held)?)),
+        },
+        WireRefusal::StaleEpoch { counter, node } => Refusal::StaleEpoch {
+            promised: Epoch {
+                counter: hex(&counter)?,
+                node: NodeId(hex(&node)?),
+            },
+        },
+        WireRefusal::Conflict { version } => Refusal::Conflict { version },
+        WireRefusal::BeyondWindow { version, last } => Refusal::BeyondWindow { version, last },
+    })
+}

@@ -1,0 +1,235 @@
+//! The endpoints of the report: `/kv`, `/health`, `/replicate`, `/reset`.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ETAG, HeaderValue};
+use hyper::{Request, Response};
+use kv_core::{Command, Epoch, Key, VERSION_MAX, Version};
+use kv_replication::engine::{LeaderHandle, Read};
+use kv_replication::{Adopted, Committed, Time};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::api::{Answer, Query, refuse_conditions, require_type, respond};
+use crate::body;
+use crate::error::ApiError;
+use crate::server::{Node, Service};
+
+const JSON: &str = "application/json";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteBody<'a> {
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    key: &'a str,
+    value: &'a str,
+    version: Version,
+    acks: usize,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    value: &'a str,
+    version: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplicateBody<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+    version: Version,
+}
+
+#[derive(Serialize)]
+struct Replicated<'a> {
+    key: &'a str,
+    version: Version,
+}
+
+pub(crate) fn health(node: &Node) -> Response<Full<Bytes>> {
+    let role = match node {
+        Node::Leader(_) => "leader",
+        Node::Follower(_) => "follower",
+    };
+    respond(JSON, format!(r#"{{"status":"ok","role":"{role}"}}"#))
+}
+
+pub(crate) fn get(node: &Node, key: &str, query: Option<&str>) -> Answer {
+    Query::parse(query, &["timeout_ms"])?; // a local read never waits
+    let read = match node {
+        Node::Leader(leader) => leader.handle.get(key),
+        Node::Follower(follower) => follower.get(key),
+    };
+    let read = read.ok_or(ApiError::KeyNotFound)?;
+    let mut response = respond(
+        JSON,
+        to_json(&Shown {
+            value: text(read.value())?,
+            version: read.version(),
+        })?,
+    );
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", read.version())) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+pub(crate) fn dump(node: &Node) -> Answer {
+    let reads = match node {
+        Node::Leader(leader) => leader.handle.dump(),
+        Node::Follower(follower) => follower.dump(),
+    };
+    Ok(respond(JSON, to_json(&Dump(&reads))?))
+}
+
+pub(crate) async fn put(
+    service: &Service,
+    leader: &LeaderNode,
+    key: String,
+    request: Request<Incoming>,
+    arrived: Time,
+) -> Answer {
+    let query = Query::parse(request.uri().query(), &["timeout_ms"])?;
+    refuse_conditions(request.headers())?;
+    let body = json_body(service, request).await?;
+    let command = {
+        let body: WriteBody<'_> = serde_json::from_slice(&body)
+            .map_err(|error| invalid(&error, r#"{"value": "…"} with a text as value"#))?;
+        command(service, &key, &body.value)?
+    };
+    let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
+    let Committed { entry, acks } = leader
+        .handle
+        .write_until(command, deadline)
+        .await
+        .map_err(ApiError::Write)?;
+    let (version, read) = (entry.version(), Read::from(entry));
+    Ok(respond(
+        JSON,
+        to_json(&Written {
+            key: read.key(),
+            value: text(read.value())?,
+            version,
+            acks,
+        })?,
+    ))
+}
+
+/// A write in the report's form, from a leader that knows no epochs.
+pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> Answer {
+    let Node::Follower(follower) = &service.node else {
+        return Err(ApiError::NotFollower);
+    };
+    Query::parse(request.uri().query(), &[])?;
+    let body = json_body(service, request).await?;
+    let body: ReplicateBody<'_> = serde_json::from_slice(&body)
+        .map_err(|error| invalid(&error, r#"{"key": "…", "value": "…", "version": 1}"#))?;
+    if !(1..=VERSION_MAX).contains(&body.version) {
+        return Err(ApiError::InvalidBody(format!(
+            "the version must be 1 to {VERSION_MAX}"
+        )));
+    }
+    let entry = command(service, &body.key, &body.value)?.into_entry(Epoch::ZERO, body.version);
+    match follower.adopt(&entry) {
+        Adopted::Now(version) => Ok(respond(
+            JSON,
+            to_json(&Replicated {
+                key: &body.key,
+                version,
+            })?,
+        )),
+        Adopted::Claimed { promised } => Err(ApiError::Claimed { promised }),
+    }
+}
+
+/// On the leader a clear, replicated like any write; a follower alone drops its copy.
+pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrived: Time) -> Answer {
+    Query::parse(request.uri().query(), &[])?;
+    if !service.config.enable_reset {
+        return Err(ApiError::ResetDisabled);
+    }
+    match &service.node {
+        Node::Leader(leader) => {
+            let deadline = arrived + leader.write_timeout;
+            leader
+                .handle
+                .write_until(Command::clear(), deadline)
+                .await
+                .map_err(ApiError::Write)?;
+        }
+        Node::Follower(follower) => follower.reset(),
+    }
+    Ok(respond(JSON, r#"{"status":"ok"}"#))
+}
+
+/// A leader, and what HTTP adds to it.
+#[derive(Clone, Debug)]
+pub struct LeaderNode {
+    /// The leader.
+    pub handle: LeaderHandle,
+    /// How long a write may take that names no time-out of its own, from its arrival.
+    pub write_timeout: Duration,
+}
+
+async fn json_body(service: &Service, request: Request<Incoming>) -> Result<Bytes, ApiError> {
+    require_type(request.headers(), JSON)?;
+    let bytes_max = service.config.body_bytes_max;
+    let read = body::read(request.into_body(), bytes_max, service.config.body_timeout).await;
+    read.map_err(|error| ApiError::from_body(&error, bytes_max))
+}
+
+fn command(service: &Service, key: &str, value: &str) -> Result<Command, ApiError> {
+    let bytes_max = service.config.value_bytes_max;
+    if value.len() > bytes_max {
+        return Err(ApiError::TooLarge { bytes_max });
+    }
+    Command::put(Key::parse(key)?, value.as_bytes()).map_err(|_| ApiError::TooLarge { bytes_max })
+}
+
+/// Says where the body went wrong, but not with its own words: they may hold a value.
+fn invalid(error: &serde_json::Error, expected: &str) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    ApiError::InvalidBody(format!(
+        "the body must be JSON of the form {expected}; see line {line}, column {column}"
+    ))
+}
+
+fn text(value: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(value).map_err(|_| ApiError::NotText)
+}
+
+fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(answer).map_err(|_| ApiError::NotText)
+}
+
+/// `{key: {"value", "version"}}` in key order.
+struct Dump<'a>(&'a [Read]);
+
+impl Serialize for Dump<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for read in self.0 {
+            let value = std::str::from_utf8(read.value()).map_err(S::Error::custom)?;
+            map.serialize_entry(
+                read.key(),
+                &Shown {
+                    value,
+                    version: read.version(),
+                },
+            )?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,63 @@
+//! The leader's side of replication.
+
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use kv_replication::{Reply, Request, Transport, TransportError};
+
+use crate::error::refusal_from_json;
+use crate::{Address, Client, ClientError, Response, wire};
+
+/// A [`Transport`] over HTTP: one [`Client`] per follower.
+#[derive(Debug)]
+pub struct PeerTransport {
+    followers: Vec<Client>,
+}
+
+impl PeerTransport {
+    /// Leads to these followers, in this order.
+    #[must_use]
+    pub fn new(followers: impl IntoIterator<Item = Address>) -> Self {
+        Self {
+            followers: followers.into_iter().map(Client::new).collect(),
+        }
+    }
+}
+
+impl Transport for PeerTransport {
+    async fn send(&self, follower: usize, request: Request) -> Result<Reply, TransportError> {
+        let client = self
+            .followers
+            .get(follower)
+            .ok_or(TransportError::NoSuchFollower(follower))?;
+        let (path, body) = match &request {
+            Request::Probe => (wire::PROBE_PATH, Bytes::new()),
+            Request::Append(append) => (wire::APPEND_PATH, wire::encode_append(append)),
+        };
+        drop(request); // the entries are in the body now: they need not live as long as the call
+        let response = client
+            .send(Method::POST, path, Some((wire::CONTENT_TYPE, body)))
+            .await
+            .map_err(broken)?;
+        read(&response)
+    }
+}
+
+fn read(response: &Response) -> Result<Reply, TransportError> {
+    if response.status == StatusCode::OK {
+        let held = wire::decode_held(&response.body)
+            .map_err(|error| TransportError::Foreign(error.to_string()))?;
+        return Ok(Ok(held));
+    }
+    match refusal_from_json(&response.body) {
+        Some(refusal) => Ok(Err(refusal)),
+        None => Err(TransportError::Foreign(format!(
+            "it answered {}",
+            response.status
+        ))),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn broken(error: ClientError) -> TransportError {
+    TransportError::Broken(error.to_string())
+}

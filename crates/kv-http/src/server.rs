@@ -1,0 +1,164 @@
+//! The accept loop.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use kv_replication::Time;
+use kv_replication::engine::FollowerHandle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::api;
+pub use crate::kv::LeaderNode;
+
+/// What answers.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// A leader.
+    Leader(LeaderNode),
+    /// A follower.
+    Follower(FollowerHandle),
+}
+
+/// Every limit of the server, by name.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Connections at once; more wait to be accepted.
+    pub connections_max: usize,
+    /// The longest body of a client's request. JSON may need six bytes for one of a value.
+    pub body_bytes_max: usize,
+    /// The longest value.
+    pub value_bytes_max: usize,
+    /// The longest body of a leader's request. Above the batch limit of the leader by a largest entry.
+    pub batch_bytes_max: usize,
+    /// How long the head of a request may take, from its first byte or from the connection.
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long open requests may still take after the stop signal.
+    pub drain_timeout: Duration,
+    /// `POST /reset` works.
+    pub enable_reset: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            body_bytes_max: 6 * (1 << 20) + 1024,
+            value_bytes_max: 1 << 20,
+            batch_bytes_max: 4 << 20,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(10),
+            enable_reset: true,
+        }
+    }
+}
+
+pub(crate) struct Service {
+    pub(crate) node: Node,
+    pub(crate) config: ServerConfig,
+}
+
+/// Answers requests on `listener` until `shutdown` is ready; then takes no new connection, lets a
+/// leader refuse new writes, and gives open requests `drain_timeout` to end.
+pub async fn serve(
+    listener: TcpListener,
+    node: Node,
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let drain_timeout = config.drain_timeout;
+    let service = Arc::new(Service { node, config });
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &connections) => accepted,
+            () = &mut shutdown => break,
+        };
+        if let Some((stream, permit)) = accepted {
+            spawn_connection(&service, stream, permit, &graceful);
+        }
+    }
+    drop(listener);
+    if let Node::Leader(leader) = &service.node {
+        leader.handle.drain();
+    }
+    if tokio::time::timeout(drain_timeout, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            ?drain_timeout,
+            "requests were still open at the end of the drain"
+        );
+    }
+}
+
+/// The next connection, as soon as there is room for one; none if the system could not give it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    let accepted = match listener.accept().await {
+        Ok((stream, _)) => stream.set_nodelay(true).map(|()| stream),
+        Err(error) => Err(error),
+    };
+    match accepted {
+        Ok(stream) => Some((stream, permit)),
+        Err(error) => {
+            // Out of descriptors, or a client that has gone: neither is helped by trying at once.
+            tracing::warn!(%error, "cannot accept a connection");
+            pause_after_accept_error().await;
+            None
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system gives no event to wait for here"
+)]
+async fn pause_after_accept_error() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+fn spawn_connection(
+    service: &Arc<Service>,
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    graceful: &GracefulShutdown,
+) {
+    let answering = Arc::clone(service);
+    let handler = service_fn(move |request| {
+        let service = Arc::clone(&answering);
+        async move {
+            let arrived = match &service.node {
+                Node::Leader(leader) => leader.handle.clock().now(),
+                Node::Follower(_) => Time::ZERO,
+            };
+            Ok::<_, Infallible>(api::answer(&service, request, arrived).await)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(service.config.header_timeout)
+        .serve_connection(TokioIo::new(stream), handler);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended");
+        }
+        drop(permit);
+    });
+}
