@@ -47,6 +47,9 @@ pub struct ServerConfig {
     pub enable_reset: bool,
 }
 
+/// Shorter than any header time-out that makes sense.
+const TICK: Duration = Duration::from_secs(1);
+
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
@@ -80,10 +83,14 @@ pub async fn serve(
     let service = Arc::new(Service { node, config });
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
+    // The runtime wakes itself up, with a system call, whenever a timer is set that is due before all
+    // others. While this one ticks, the header time-out of each request is never that timer.
+    let mut tick = tokio::time::interval(TICK);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
             () = &mut shutdown => break,
+            _ = tick.tick() => None,
         };
         if let Some((stream, permit)) = accepted {
             spawn_connection(&service, stream, permit, &graceful);

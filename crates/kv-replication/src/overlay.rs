@@ -1,5 +1,6 @@
 //! What a follower holds but does not know to be committed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use kv_core::{Entry, Epoch, Item, Store, Version};
@@ -8,8 +9,9 @@ use kv_core::{Entry, Epoch, Item, Store, Version};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overlay {
     entries: BTreeMap<Version, Entry>,
-    /// The newest pending entry of each key.
-    newest: Store,
+    /// The newest pending entry of each key. Built by the first read that needs it and then kept up
+    /// to date, until nothing is pending: without reads, writes do not pay for it.
+    newest: OnceCell<Store>,
 }
 
 impl Overlay {
@@ -22,39 +24,37 @@ impl Overlay {
     }
 
     pub(crate) fn insert(&mut self, entry: Entry) {
-        self.newest.apply(&entry);
-        if let Some(old) = self.entries.insert(entry.version(), entry)
-            && self.entries.get(&old.version()) != Some(&old)
-        {
-            self.rebuild();
+        if let Some(newest) = self.newest.get_mut() {
+            newest.apply(&entry);
+        }
+        if self.entries.insert(entry.version(), entry).is_some() {
+            self.newest.take(); // what was there before may still be shown
         }
     }
 
     /// The entry is committed: it goes to the store.
     pub(crate) fn take(&mut self, version: Version) -> Option<Entry> {
         let entry = self.entries.remove(&version)?;
-        self.newest.forget(&entry);
         if self.entries.is_empty() {
-            self.newest = Store::new(); // also forgets the pending clears, which the store has by now
+            self.newest.take(); // also forgets the pending clears, which the store has by now
+        } else if let Some(newest) = self.newest.get_mut() {
+            newest.forget(&entry);
         }
         Some(entry)
     }
 
     /// Drops every entry of another epoch.
     pub(crate) fn retain_epoch(&mut self, epoch: Epoch) {
-        if self.entries.values().all(|entry| entry.epoch() == epoch) {
-            return;
-        }
         self.entries.retain(|_, entry| entry.epoch() == epoch);
-        self.rebuild();
+        self.newest.take();
     }
 
     /// What `key` shows if everything pending is seen above `store`.
     pub(crate) fn look_up<'a>(&'a self, store: &'a Store, key: &str) -> Option<Item<'a>> {
-        if self.entries.is_empty() || self.newest.newest(key) <= store.newest(key) {
+        if self.entries.is_empty() || self.newest().newest(key) <= store.newest(key) {
             return store.get(key);
         }
-        self.newest.get(key)
+        self.newest().get(key)
     }
 
     /// Every live key, with everything pending seen above `store`, in key order.
@@ -63,7 +63,7 @@ impl Overlay {
         store: &'a Store,
     ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
         let mut below = store.scan("", None).peekable();
-        let mut above = self.newest.scan("", None).peekable();
+        let mut above = self.newest().scan("", None).peekable();
         std::iter::from_fn(move || {
             loop {
                 let from_above = match (below.peek(), above.peek()) {
@@ -87,11 +87,14 @@ impl Overlay {
         })
     }
 
-    fn rebuild(&mut self) {
-        self.newest = Store::new();
-        for entry in self.entries.values() {
-            self.newest.apply(entry);
-        }
+    fn newest(&self) -> &Store {
+        self.newest.get_or_init(|| {
+            let mut newest = Store::new();
+            for entry in self.entries.values() {
+                newest.apply(entry);
+            }
+            newest
+        })
     }
 }
 
@@ -120,14 +123,17 @@ mod tests {
     proptest! {
         /// The twin applies both halves to one store.
         #[test]
-        fn store_and_overlay_together_are_one_store(ops in prop::collection::vec((0..12_u8, any::<bool>()), 0..40)) {
+        fn store_and_overlay_together_are_one_store(ops in prop::collection::vec((0..12_u8, any::<bool>(), any::<bool>()), 0..40)) {
             let (mut store, mut overlay, mut both) = (Store::new(), Overlay::default(), Store::new());
-            for (version, (op, pending)) in (1..).zip(ops) {
+            for (version, (op, pending, read)) in (1..).zip(ops) {
                 let entry = entry(version, op);
                 both.apply(&entry);
                 overlay.insert(entry);
                 if !pending {
                     store.apply(&overlay.take(version).unwrap());
+                }
+                if !read {
+                    continue;
                 }
                 let shown: Vec<_> = overlay.scan(&store).collect();
                 let wanted: Vec<_> = both.scan("", None).collect();

@@ -20,9 +20,10 @@ pub(crate) struct InvalidFont;
 
 /// Makes [`FAMILY`] known to the drawing library. Only the first call does any work.
 pub(super) fn register() -> Result<(), InvalidFont> {
+    // Static, because the library keeps one table of fonts for the whole process.
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    // The library keeps one table of fonts for the whole process, hence the static here.
-    let registered = REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, ROBOTO).is_ok());
+    let registered =
+        REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, ROBOTO).is_ok());
     registered.then_some(()).ok_or(InvalidFont)
 }
 

@@ -4,7 +4,7 @@
 //! run with its rows in the order in which they are to be shown. From a summary come:
 //!
 //! - [`Summary::write_json`]: the JSON file for other programs;
-//! - [`table`]: fixed-width text for a terminal;
+//! - [`table()`]: fixed-width text for a terminal;
 //! - [`draw`]: the plot of latency against W, as PNG and as SVG.
 //!
 //! [`theory_ms`] is the latency that the delays alone explain; the plot shows it beside the
@@ -18,6 +18,7 @@
 
 mod axis;
 mod font;
+mod paint;
 mod plot;
 mod staged;
 pub(crate) mod stats;

@@ -3,40 +3,12 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use plotters::coord::Shift;
-use plotters::coord::combinators::BindKeyPoints;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::prelude::{BitMapBackend, SVGBackend};
 
-use super::axis::{LatencyAxis, quorum_ticks};
-use super::font::{self, FAMILY, InvalidFont};
+use super::font::{self, InvalidFont};
+use super::paint::{SIZE, paint};
 use super::staged::{Staged, WriteError};
 use super::summary::{Meta, Row, Summary};
-
-/// The width and height of the picture, in pixels.
-const SIZE: (u32, u32) = (900, 560);
-
-/// The height of the title and the line below it, in pixels.
-const HEAD_HEIGHT: u32 = 78;
-
-/// What the picture is of.
-const TITLE: &str = "Write latency against the write quorum";
-
-/// The measured means. With [`THEORY`], from the palette of Okabe and Ito, whose colours stay
-/// apart under every common form of colour blindness.
-const MEASURED: RGBColor = RGBColor(0, 114, 178);
-
-/// The expected means.
-const THEORY: RGBColor = RGBColor(213, 94, 0);
-
-/// Text and axes.
-const INK: RGBColor = RGBColor(51, 51, 51);
-
-/// The lines behind the data.
-const GRID: RGBColor = RGBColor(225, 225, 225);
-
-/// The length of a dash and of the gap after it, in pixels.
-const DASH: (i32, i32) = (8, 5);
 
 /// A plot could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +42,18 @@ pub(crate) fn draw(summary: &Summary, png: &Path, svg: &Path) -> Result<(), Plot
     font::register()?;
 
     let staged_png = Staged::beside(png)?;
-    paint(BitMapBackend::new(staged_png.temp(), SIZE), &chart)
-        .map_err(|source| PlotError::Draw { path: png.to_owned(), source })?;
+    paint(BitMapBackend::new(staged_png.temp(), SIZE), &chart).map_err(|source| {
+        PlotError::Draw {
+            path: png.to_owned(),
+            source,
+        }
+    })?;
 
     let mut text = String::new();
-    paint(SVGBackend::with_string(&mut text, SIZE), &chart)
-        .map_err(|source| PlotError::Draw { path: svg.to_owned(), source })?;
+    paint(SVGBackend::with_string(&mut text, SIZE), &chart).map_err(|source| PlotError::Draw {
+        path: svg.to_owned(),
+        source,
+    })?;
     let staged_svg = Staged::beside(svg)?;
     staged_svg.fill(&text)?;
 
@@ -86,45 +64,56 @@ pub(crate) fn draw(summary: &Summary, png: &Path, svg: &Path) -> Result<(), Plot
 
 /// What there is to see: the numbers of a summary, picked and put into words.
 #[derive(Debug, PartialEq)]
-struct Chart {
+pub(super) struct Chart {
     /// The line below the title.
-    subtitle: String,
-    /// The largest quorum on the axis.
-    quorums: usize,
+    pub(super) subtitle: String,
+    /// The largest quorum on the axis; at least 1.
+    pub(super) quorums: usize,
     /// The measured means, in the order of the rows.
-    measured: Vec<Measured>,
+    pub(super) measured: Vec<Measured>,
     /// The expected means as (W, ms), in the order of the rows.
-    theory: Vec<(f64, f64)>,
+    pub(super) theory: Vec<(f64, f64)>,
 }
 
 /// A measured mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Measured {
+pub(super) struct Measured {
     /// The write quorum, W.
-    quorum: f64,
+    pub(super) quorum: f64,
     /// The mean latency, in ms.
-    mean_ms: f64,
+    pub(super) mean_ms: f64,
     /// Half the width of the 95% interval, in ms, if there is one.
-    ci95_ms: Option<f64>,
+    pub(super) ci95_ms: Option<f64>,
 }
 
 impl Chart {
     /// Picks the rows that have latencies; `None` if there are none.
     fn of(summary: &Summary) -> Option<Self> {
-        let rows = || summary.results.iter().filter(|row| row.avg_latency_ms.is_some());
+        let rows = || {
+            summary
+                .results
+                .iter()
+                .filter(|row| row.avg_latency_ms.is_some())
+        };
         let largest = rows().map(|row| row.quorum).max()?;
         Some(Self {
             subtitle: subtitle(&summary.meta, &summary.results),
-            quorums: largest.max(summary.meta.followers.unwrap_or(0)),
+            quorums: largest.max(summary.meta.followers.unwrap_or(1)).max(1),
             measured: rows().filter_map(Measured::of).collect(),
-            theory: rows().filter_map(|row| Some((row.quorum as f64, row.theory_ms?))).collect(),
+            theory: rows()
+                .filter_map(|row| Some((row.quorum as f64, row.theory_ms?)))
+                .collect(),
         })
     }
 
     /// The highest value to show, in ms.
-    fn max_ms(&self) -> f64 {
-        let bars = self.measured.iter().map(|point| point.mean_ms + point.ci95_ms.unwrap_or(0.0));
-        bars.chain(self.theory.iter().map(|(_, ms)| *ms)).fold(0.0, f64::max)
+    pub(super) fn max_ms(&self) -> f64 {
+        let bars = self
+            .measured
+            .iter()
+            .map(|point| point.mean_ms + point.ci95_ms.unwrap_or(0.0));
+        bars.chain(self.theory.iter().map(|(_, ms)| *ms))
+            .fold(0.0, f64::max)
     }
 }
 
@@ -132,12 +121,16 @@ impl Measured {
     /// The point of a row; `None` if it has no latencies.
     fn of(row: &Row) -> Option<Self> {
         let mean_ms = row.avg_latency_ms?;
-        Some(Self { quorum: row.quorum as f64, mean_ms, ci95_ms: row.ci95_ms })
+        Some(Self {
+            quorum: row.quorum as f64,
+            mean_ms,
+            ci95_ms: row.ci95_ms,
+        })
     }
 
     /// The ends of the interval, in ms; both are the mean if there is no interval. A wide interval
     /// is cut off at 0, below which there is no latency.
-    fn interval_ms(&self) -> (f64, f64) {
+    pub(super) fn interval_ms(&self) -> (f64, f64) {
         let half = self.ci95_ms.unwrap_or(0.0);
         ((self.mean_ms - half).max(0.0), self.mean_ms + half)
     }
@@ -150,14 +143,23 @@ fn subtitle(meta: &Meta, rows: &[Row]) -> String {
     if let Some(n) = meta.followers {
         parts.push(format!("N = {n} {}", plural(n as u64, "follower")));
     }
-    parts.push(format!("{} {} per quorum", meta.writes, plural(meta.writes as u64, "write")));
-    if let (Some(min), Some(max)) = (meta.min_delay_ms, meta.max_delay_ms) {
-        parts.push(format!("delays {min}–{max} ms"));
+    parts.push(format!(
+        "{} {} per quorum",
+        meta.writes,
+        plural(meta.writes as u64, "write")
+    ));
+    match (meta.min_delay_ms, meta.max_delay_ms) {
+        (Some(min), Some(max)) if min == max => parts.push(format!("delay {min} ms")),
+        (Some(min), Some(max)) => parts.push(format!("delays {min}–{max} ms")),
+        _ => {}
     }
     parts.push(format!("seed {}", meta.seed));
     let errors: u64 = rows.iter().map(|row| row.errors).sum();
     if errors > 0 {
-        parts.push(format!("{errors} failed {} left out", plural(errors, "write")));
+        parts.push(format!(
+            "{errors} failed {} left out",
+            plural(errors, "write")
+        ));
     }
     parts.join(", ")
 }
@@ -168,91 +170,116 @@ fn plural(count: u64, noun: &str) -> String {
     format!("{noun}{ending}")
 }
 
-/// Draws the whole picture on a backend and finishes it.
-fn paint<DB>(backend: DB, chart: &Chart) -> Result<(), Box<dyn Error + Send + Sync>>
-where
-    DB: DrawingBackend,
-    DB::ErrorType: 'static,
-{
-    let root = backend.into_drawing_area();
-    root.fill(&WHITE)?;
-    let (head, body) = root.split_vertically(HEAD_HEIGHT);
-    paint_head(&head, &chart.subtitle)?;
-    paint_body(&body, chart)?;
-    root.present()?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
 
-/// What can go wrong on an area of the backend `DB`.
-type AreaResult<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+    use super::super::staged::tests::{names, scratch};
+    use super::super::summary::tests::sample;
+    use super::*;
 
-/// Text of `size` pixels in the colour of text.
-fn text(size: u32) -> TextStyle<'static> {
-    (FAMILY, size).into_font().color(&INK)
-}
+    /// Draws `summary` and returns the files, checked to be a PNG of the right size and a whole SVG.
+    fn drawn(summary: &Summary, name: &str) -> (Vec<u8>, String) {
+        let root = scratch(name);
+        let (png, svg) = (
+            root.join("plots/latency.png"),
+            root.join("plots/latency.svg"),
+        );
+        draw(summary, &png, &svg).unwrap();
+        assert_eq!(names(&root.join("plots")), ["latency.png", "latency.svg"]);
+        let files = (fs::read(png).unwrap(), fs::read_to_string(svg).unwrap());
+        fs::remove_dir_all(root).unwrap();
 
-/// Draws the title and, smaller, the line below it.
-fn paint_head<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, subtitle: &str) -> AreaResult<DB> {
-    let centred = Pos::new(HPos::Center, VPos::Center);
-    let middle = (SIZE.0 / 2).cast_signed();
-    area.draw_text(TITLE, &text(26).pos(centred), (middle, 32))?;
-    area.draw_text(subtitle, &text(16).pos(centred), (middle, 60))
-}
-
-/// Draws the axes, the data and the legend.
-fn paint_body<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, chart: &Chart) -> AreaResult<DB> {
-    let latency = LatencyAxis::fit(chart.max_ms());
-    let x = (0.5..chart.quorums as f64 + 0.5).with_key_points(quorum_ticks(chart.quorums));
-    let y = (0.0..latency.top_ms).with_key_points(latency.ticks.clone());
-    let mut context = ChartBuilder::on(area)
-        .margin_right(28)
-        .margin_bottom(14)
-        .margin_left(14)
-        .x_label_area_size(52)
-        .y_label_area_size(70)
-        .build_cartesian_2d(x, y)?;
-    context
-        .configure_mesh()
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .axis_style(INK)
-        .label_style(text(16))
-        .axis_desc_style(text(17))
-        .x_desc("Write quorum W")
-        .y_desc("Mean write latency (ms)")
-        .x_label_formatter(&|w| format!("{w:.0}"))
-        .y_label_formatter(&|ms| latency.label(*ms))
-        .draw()?;
-
-    if !chart.theory.is_empty() {
-        let line = THEORY.stroke_width(2);
-        context
-            .draw_series(DashedLineSeries::new(chart.theory.clone(), DASH.0, DASH.1, line))?
-            .label("theory: MIN + (MAX − MIN) · W / (N + 1)")
-            .legend(move |at| dashes(at) + diamond((LEGEND_MIDDLE, 0)));
-        context.draw_series(chart.theory.iter().map(|&at| EmptyElement::at(at) + diamond((0, 0))))?;
+        assert_eq!(&files.0[..8], b"\x89PNG\r\n\x1a\n");
+        assert_eq!(
+            &files.0[16..24],
+            [SIZE.0.to_be_bytes(), SIZE.1.to_be_bytes()].concat()
+        );
+        assert!(files.1.starts_with("<svg") && files.1.trim_end().ends_with("</svg>"));
+        files
     }
 
-    let line = MEASURED.stroke_width(2);
-    let means = chart.measured.iter().map(|point| (point.quorum, point.mean_ms));
-    context
-        .draw_series(LineSeries::new(means, line))?
-        .label("measured: mean and its 95% interval")
-        .legend(move |(x, y)| {
-            EmptyElement::at((x, y))
-                + PathElement::new([(0, 0), (LEGEND_WIDTH, 0)], line)
-                + Circle::new((LEGEND_MIDDLE, 0), 5, MEASURED.filled())
-        });
-    context.draw_series(chart.measured.iter().map(|point| {
-        let (low, high) = point.interval_ms();
-        ErrorBar::new_vertical(point.quorum, low, point.mean_ms, high, line.filled(), 10)
-    }))?;
+    #[test]
+    fn both_pictures_are_drawn_and_the_same_every_time() {
+        let files = drawn(&sample(), "plot");
+        assert_eq!(files, drawn(&sample(), "plot-again"));
+        for text in [
+            "Write latency against the write quorum",
+            "N = 3 followers",
+            "theory",
+            "measured",
+        ] {
+            assert!(files.1.contains(text), "{text}");
+        }
+    }
 
-    context
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .legend_area_size(LEGEND_WIDTH + 10)
-        .label_font(text(16))
-        .draw()
+    #[test]
+    fn one_row_many_rows_and_no_theory() {
+        let mut summary = sample();
+        summary.results = vec![Row::new(1, &[0.0], None, 0, None, None)];
+        summary.meta.followers = None;
+        let (_, svg) = drawn(&summary, "plot-one");
+        assert!(!svg.contains("theory"));
+
+        let many = (1..=64).map(|w| Row::new(w, &[0.2, 0.3], None, 0, None, Some(0.0)));
+        summary.results = many.collect();
+        drawn(&summary, "plot-many");
+    }
+
+    #[test]
+    fn rows_without_latencies_are_skipped() {
+        let chart = Chart::of(&sample()).unwrap();
+        let quorums: Vec<f64> = chart.measured.iter().map(|point| point.quorum).collect();
+        assert_eq!(quorums, [1.0, 2.0]);
+        assert_eq!(chart.theory, [(1.0, 250.0), (2.0, 500.0)]);
+        assert_eq!(chart.quorums, 3);
+        assert_eq!(chart.max_ms(), 1234.5);
+    }
+
+    #[test]
+    fn nothing_to_plot_is_an_error_and_leaves_no_file() {
+        let root = scratch("plot-empty");
+        let mut summary = sample();
+        summary.results.retain(|row| row.avg_latency_ms.is_none());
+        let error = draw(&summary, &root.join("a.png"), &root.join("a.svg")).unwrap_err();
+        assert!(matches!(error, PlotError::Empty), "{error}");
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_failed_picture_leaves_both_files_as_they_were() {
+        let root = scratch("plot-error");
+        let error = draw(&sample(), &root.join("a.unknown"), &root.join("a.svg")).unwrap_err();
+        assert!(error.to_string().ends_with("a.unknown"), "{error}");
+        assert_eq!(names(&root), Vec::<String>::new());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn the_subtitle_leaves_out_what_is_not_known() {
+        let Summary { mut meta, results } = sample();
+        assert_eq!(
+            subtitle(&meta, &results),
+            "N = 3 followers, 4 writes per quorum, delays 0–1000 ms, seed 1, 7 failed writes left out"
+        );
+        meta.followers = Some(1);
+        meta.writes = 1;
+        meta.min_delay_ms = None;
+        assert_eq!(
+            subtitle(&meta, &[]),
+            "N = 1 follower, 1 write per quorum, seed 1"
+        );
+        meta.followers = None;
+        assert_eq!(subtitle(&meta, &[]), "1 write per quorum, seed 1");
+    }
+
+    #[test]
+    fn an_interval_ends_at_zero() {
+        let point = Measured {
+            quorum: 1.0,
+            mean_ms: 2.0,
+            ci95_ms: Some(3.0),
+        };
+        assert_eq!(point.interval_ms(), (0.0, 5.0));
+    }
 }

@@ -90,7 +90,7 @@ pub(crate) struct Row {
 impl Row {
     /// The row of write quorum `quorum`.
     ///
-    /// - `latencies_ms`: one latency for each write that succeeded, in any order;
+    /// - `latencies_ms`: one finite latency for each write that succeeded, in any order;
     /// - `overheads_ms`: the overhead of each of these writes, or `None` when the delays that
     ///   they met are not known;
     /// - `errors`: how many writes failed;
@@ -141,7 +141,8 @@ impl Summary {
 
 /// Serialises milliseconds with three decimals: a microsecond is below what a run can tell apart.
 fn rounded<S: Serializer>(ms: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    ms.map(|ms| (ms * 1000.0).round() / 1000.0).serialize(serializer)
+    ms.map(|ms| (ms * 1000.0).round() / 1000.0)
+        .serialize(serializer)
 }
 
 #[cfg(test)]
@@ -192,7 +193,10 @@ pub(super) mod tests {
         let path = root.join("perf_summary.json");
         fs::create_dir_all(path.join("a directory in the way")).unwrap();
         let error = sample().write_json(&path).unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot write {}", path.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot write {}", path.display())
+        );
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(names(&root), ["perf_summary.json"]);
         fs::remove_dir_all(root).unwrap();
@@ -222,7 +226,7 @@ pub(super) mod tests {
       "p95_latency_ms": 400.0,
       "p99_latency_ms": 400.0,
       "theory_ms": 250.0,
-      "ci95_ms": 205.422,
+      "ci95_ms": 205.426,
       "overhead_p50_ms": 0.5,
       "overhead_p99_ms": 1.0,
       "errors": 0

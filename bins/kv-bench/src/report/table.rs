@@ -34,7 +34,9 @@ const MISSING: &str = "-";
 /// cell and set to the right; every line ends with a line feed.
 pub(crate) fn table(summary: &Summary) -> String {
     let header = HEADER.map(str::to_owned);
-    let lines: Vec<_> = iter::once(header).chain(summary.results.iter().map(cells)).collect();
+    let lines: Vec<_> = iter::once(header)
+        .chain(summary.results.iter().map(cells))
+        .collect();
 
     let mut widths = [0; COLUMNS];
     for line in &lines {
@@ -45,7 +47,10 @@ pub(crate) fn table(summary: &Summary) -> String {
 
     let mut text = String::new();
     for line in &lines {
-        let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
+        let padded = line
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:>width$}"));
         text.push_str(&padded.collect::<Vec<_>>().join("  "));
         text.push('\n');
     }
@@ -94,6 +99,10 @@ mod tests {
     #[test]
     fn the_table_has_this_text() {
         let expected = "\
+Quorum  Writes  Errors      Mean   ± ci95   Theory       Min       p50       p95       p99       Max  Overhead p50  Overhead p99        Parity
+     1       4       0   250.000  205.426  250.000   100.000   200.000   400.000   400.000   400.000         0.500         1.000           yes
+     2       1       3  1234.500        -  500.000  1234.500  1234.500  1234.500  1234.500  1234.500             -             -            NO
+     3       0       4         -        -        -         -         -         -         -         -             -             -  not compared
 ";
         assert_eq!(table(&sample()), expected);
     }
