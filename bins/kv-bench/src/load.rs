@@ -10,6 +10,36 @@ use hyper::Method;
 use kv_http::{Address, Connection};
 use thiserror::Error;
 
+/// The `load` command: runs and gives a few lines.
+pub async fn command(args: &crate::args::Load) -> Result<String, Box<dyn std::error::Error>> {
+    let load = Load {
+        address: args.url.clone(),
+        operation: args.operation,
+        connections: args.connections,
+        duration: Duration::try_from_secs_f64(args.seconds)?,
+        keys: args.keys,
+        value_bytes: args.value_bytes,
+        seed: args.seed,
+    };
+    let outcome = run(&load).await?;
+    let quantile = |share| outcome.quantile_ms(share);
+    let mut text = format!(
+        "{:.0} requests/s over {:.1} s, {} answered, {} errors\np50 {:.3} ms, p95 {:.3} ms, p99 {:.3} ms, max {:.3} ms\n",
+        outcome.throughput(),
+        outcome.elapsed.as_secs_f64(),
+        outcome.latencies_us.len(),
+        outcome.errors,
+        quantile(0.5),
+        quantile(0.95),
+        quantile(0.99),
+        quantile(1.0),
+    );
+    if let Some(error) = &outcome.first_error {
+        text += &format!("the first error: {error}\n");
+    }
+    Ok(text)
+}
+
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct Load {

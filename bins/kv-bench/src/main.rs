@@ -1,38 +1,70 @@
 //! `kv-bench`: what replication costs.
+//!
+//! Without a subcommand it repeats the experiment: write latency against the write quorum, with a
+//! fresh cluster for every quorum, inside this process, over real HTTP on loopback. The subcommands
+//! measure other things; `--help` lists them.
+
+mod args;
+mod cluster;
+mod experiment;
+mod footprint;
 mod load;
+mod nodes;
+mod parity;
+mod report;
+mod throughput;
+mod workload;
+
+use std::error::Error;
+use std::process::ExitCode;
+
 use clap::Parser;
-#[derive(Parser)]
-struct A {
-    url: kv_http::Address,
-    connections: usize,
-    seconds: u64,
-    op: load::Operation,
-    #[arg(default_value_t = 1000)]
-    keys: u64,
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
 }
-fn main() {
-    let a = A::parse();
-    let rt = tokio::runtime::Builder::new_current_thread()
+
+fn run(args: Args) -> Result<String, Box<dyn Error>> {
+    // One thread for the nodes or the load, as in `kv-node`; the experiment puts six nodes and their
+    // clients into one process, and gets a second one.
+    let threads = if args.command.is_none() { 2 } else { 1 };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
-        .build()
-        .unwrap();
-    let o = rt
-        .block_on(load::run(&load::Load {
-            address: a.url,
-            operation: a.op,
-            connections: a.connections,
-            duration: std::time::Duration::from_secs(a.seconds),
-            keys: a.keys,
-            value_bytes: 64,
-            seed: 1,
-        }))
-        .unwrap();
-    println!(
-        "{:.0}/s p50 {} p99 {} err {} {:?}",
-        o.throughput(),
-        o.quantile_ms(0.5),
-        o.quantile_ms(0.99),
-        o.errors,
-        o.first_error
-    );
+        .build()?;
+    runtime.block_on(async {
+        match args.command {
+            None => experiment::run(&args.experiment).await,
+            Some(Command::Load(load)) => load::command(&load).await,
+            Some(Command::Throughput(throughput)) => throughput::command(&throughput).await,
+            Some(Command::Footprint(footprint)) => footprint::command(&footprint).await,
+            Some(Command::Echo(echo)) => throughput::echo(&echo).await,
+        }
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the program")]
+fn print(text: &str) {
+    print!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "why there is no result")]
+fn complain(error: &dyn Error) {
+    eprintln!("kv-bench: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
 }

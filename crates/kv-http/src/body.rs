@@ -1,5 +1,8 @@
 //! Reading a body, within its limits.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,9 +31,26 @@ pub(crate) async fn read(
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(time_max, collect(body, bytes_max))
-        .await
-        .unwrap_or(Err(BodyError::TimedOut))
+    let mut collecting = pin!(collect(body, bytes_max));
+    // A body that came with its head is there at the second look: only a slow one is worth a timer.
+    let mut looks = 0;
+    let soon = poll_fn(|context| {
+        looks += 1;
+        match collecting.as_mut().poll(context) {
+            Poll::Ready(body) => Poll::Ready(Some(body)),
+            Poll::Pending if looks < 2 => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Ready(None),
+        }
+    });
+    match soon.await {
+        Some(body) => body,
+        None => tokio::time::timeout(time_max, collecting)
+            .await
+            .unwrap_or(Err(BodyError::TimedOut)),
+    }
 }
 
 pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {

@@ -1,10 +1,14 @@
 //! Speaking to one node.
 
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -107,7 +111,7 @@ impl Client {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if connection.sender.ready().await.is_ok() {
+            if connection.ready().await.is_ok() {
                 return Some(connection);
             }
         }
@@ -115,11 +119,16 @@ impl Client {
 }
 
 /// One connection, for one request at a time.
-#[derive(Debug)]
+///
+/// It makes progress only while a call on it is polled: no task runs beside it, so that a request is
+/// written at once, by whoever sends it. That the other side has closed it is noticed by the next call.
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    io: Io,
     host: HeaderValue,
 }
+
+type Io = Pin<Box<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
 
 impl Connection {
     /// Connects, with `TCP_NODELAY`.
@@ -135,10 +144,13 @@ impl Connection {
             .await
             .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let host = HeaderValue::from_str(&address.authority()).map_err(hyper::http::Error::from)?;
-        Ok(Self { sender, host })
+        Ok(Self {
+            sender,
+            io: Box::pin(connection),
+            host,
+        })
     }
 
     /// As [`Client::send`], on this connection.
@@ -159,18 +171,50 @@ impl Connection {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         let request = request.body(Full::new(body.map(|(_, bytes)| bytes).unwrap_or_default()))?;
-        self.sender.ready().await?;
-        let (head, body) = self.sender.send_request(request).await?.into_parts();
-        let body = collect(body, RESPONSE_BYTES_MAX)
-            .await
-            .map_err(|error| match error {
-                BodyError::Broken(error) => ClientError::Broken(error),
-                BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
-            })?;
+        self.ready().await?;
+        let Self { sender, io, .. } = self;
+        let (head, body) = drive(io, sender.send_request(request)).await?.into_parts();
+        let body =
+            drive(io, collect(body, RESPONSE_BYTES_MAX))
+                .await
+                .map_err(|error| match error {
+                    BodyError::Broken(error) => ClientError::Broken(error),
+                    BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
+                })?;
         Ok(Response {
             status: head.status,
             headers: head.headers,
             body,
         })
+    }
+
+    /// Waits until the connection can take a request; an error means that it is closed.
+    async fn ready(&mut self) -> Result<(), hyper::Error> {
+        drive(&mut self.io, self.sender.ready()).await
+    }
+}
+
+/// Polls `call` to its end, and the connection with it whenever the call has to wait.
+async fn drive<T>(io: &mut Io, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let mut io_ended = false;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = call.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        // How the connection ended is told by the call.
+        if !io_ended {
+            io_ended = io.as_mut().poll(context).is_ready();
+        }
+        call.as_mut().poll(context)
+    })
+    .await
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }

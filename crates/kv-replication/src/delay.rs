@@ -50,6 +50,18 @@ impl DelayLaw {
         Ok(Self { seed, min, max })
     }
 
+    /// The shortest delay.
+    #[must_use]
+    pub fn min(&self) -> Duration {
+        self.min
+    }
+
+    /// The longest delay.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
     /// Whether every delay is zero.
     #[must_use]
     pub fn is_none(&self) -> bool {

@@ -1,0 +1,154 @@
+//! The flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use kv_http::Address;
+
+use crate::load::Operation;
+
+/// Measures a replicated key-value store. Without a subcommand: write latency against the write quorum.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Args {
+    /// What to measure instead.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The experiment.
+    #[command(flatten)]
+    pub experiment: Experiment,
+}
+
+/// What to measure instead of the experiment.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Loads one node: every connection sends its next request when the last is answered.
+    Load(Load),
+    /// Starts six node processes and measures writes per second beside a bare echo server.
+    Throughput(Throughput),
+    /// Starts six node processes and measures their memory, idle and filled.
+    Footprint(Footprint),
+    /// A bare echo server on the same HTTP library: the floor that `throughput` compares with.
+    Echo(Echo),
+}
+
+/// The flags of the experiment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Experiment {
+    /// Write quorums to measure, separated by commas [default: 1 to the number of followers].
+    #[arg(long, value_delimiter = ',')]
+    pub quorums: Vec<usize>,
+    /// Followers [default: 5].
+    #[arg(long)]
+    pub followers: Option<usize>,
+    /// Writes per quorum.
+    #[arg(long, default_value_t = 100)]
+    pub writes: usize,
+    /// Workers that write at the same time.
+    #[arg(long, default_value_t = 10)]
+    pub workers: usize,
+    /// Keys that are written to.
+    #[arg(long, default_value_t = 10)]
+    pub keys: usize,
+    /// The shortest delay of an entry on its way to a follower, in milliseconds [default: 0].
+    #[arg(long)]
+    pub min_delay_ms: Option<u64>,
+    /// The longest delay, in milliseconds [default: 1000].
+    #[arg(long)]
+    pub max_delay_ms: Option<u64>,
+    /// Fixes keys, values and delays.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the summary and the plots go.
+    #[arg(long, default_value = "artifacts")]
+    pub out: PathBuf,
+    /// Measures a running leader instead, through the report's own endpoints.
+    #[arg(long)]
+    pub url: Option<Address>,
+    /// The followers of that leader, separated by commas, for the comparison of the replicas.
+    #[arg(long, value_delimiter = ',', requires = "url")]
+    pub follower_urls: Vec<Address>,
+    /// The write quorum of that leader: a label, and the W of the theory.
+    #[arg(long, requires = "url")]
+    pub quorum: Option<usize>,
+}
+
+/// The flags of `load`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Load {
+    /// The node, `http://host:port`.
+    #[arg(long)]
+    pub url: Address,
+    /// Connections, each with one request under way.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// What each request does.
+    #[arg(long, value_enum, default_value_t = Operation::Put)]
+    pub operation: Operation,
+    /// Keys that are drawn from.
+    #[arg(long, default_value_t = 1000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Decides which connection takes which keys.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The flags of `throughput`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Throughput {
+    /// Connections to measure with, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "64,10,1")]
+    pub connections: Vec<usize>,
+    /// Rounds, in each of which store and echo take turns; the median counts.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// The length of one measurement.
+    #[arg(long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// The write quorum of the five followers.
+    #[arg(long, default_value_t = 3)]
+    pub quorum: usize,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Keys that are written to.
+    #[arg(long, default_value_t = 1000)]
+    pub keys: u64,
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    pub node: Option<PathBuf>,
+}
+
+/// The flags of `footprint`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Footprint {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    pub node: Option<PathBuf>,
+}
+
+/// The flags of `echo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Echo {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+}

@@ -1,0 +1,240 @@
+//! The experiment: for every write quorum, how long does a write take?
+
+use std::error::Error;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kv_http::Address;
+use kv_replication::{DelayLaw, Quorum};
+use thiserror::Error;
+
+use crate::args::Experiment;
+use crate::cluster::Cluster;
+use crate::report::{Meta, Row, Summary, draw, table, theory_ms};
+use crate::{parity, workload};
+
+const FOLLOWERS: usize = 5;
+const MAX_DELAY_MS: u64 = 1000;
+/// How long the replicas may take to become equal, beyond the longest delay.
+const PARITY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Flags that do not go together.
+#[derive(Debug, Error)]
+enum BadExperiment {
+    #[error("--writes, --workers and --keys must be at least 1")]
+    Zero,
+    #[error("--quorum: say which write quorum the leader at --url has")]
+    NoLabel,
+    #[error(
+        "--quorums: only for the built-in cluster; with --url there is one row, and --quorum labels it"
+    )]
+    Quorums,
+    #[error("--quorums: 0 is not a quorum that waits for anyone")]
+    ZeroQuorum,
+}
+
+/// Runs it, writes its files, and gives the table.
+pub async fn run(args: &Experiment) -> Result<String, Box<dyn Error>> {
+    if args.writes == 0 || args.workers == 0 || args.keys == 0 {
+        return Err(BadExperiment::Zero.into());
+    }
+    let summary = match &args.url {
+        None => sweep(args).await?,
+        Some(leader) => running(args, leader).await?,
+    };
+    let json = args.out.join("perf_summary.json");
+    let (png, svg) = (
+        args.out.join("quorum_latency.png"),
+        args.out.join("quorum_latency.svg"),
+    );
+    summary.write_json(&json)?;
+    let mut text = table(&summary);
+    draw(&summary, &png, &svg)?;
+    text += &format!(
+        "\n{}, {} and {} written\n",
+        json.display(),
+        png.display(),
+        svg.display()
+    );
+    Ok(text)
+}
+
+/// A fresh cluster for every quorum.
+async fn sweep(args: &Experiment) -> Result<Summary, Box<dyn Error>> {
+    let followers = args.followers.unwrap_or(FOLLOWERS);
+    let min_delay = Duration::from_millis(args.min_delay_ms.unwrap_or(0));
+    let max_delay = Duration::from_millis(args.max_delay_ms.unwrap_or(MAX_DELAY_MS));
+    let delays = DelayLaw::uniform(args.seed, min_delay, max_delay)?;
+    let wanted = if args.quorums.is_empty() {
+        (1..=followers).collect()
+    } else {
+        args.quorums.clone()
+    };
+    let quorums: Vec<Quorum> = wanted
+        .into_iter()
+        .map(|write| Quorum::new(followers, write))
+        .collect::<Result<_, _>>()?;
+    if quorums.iter().any(|quorum| quorum.write() == 0) {
+        return Err(BadExperiment::ZeroQuorum.into());
+    }
+    let progress = progress(args.writes * quorums.len());
+    let mut results = Vec::new();
+    for quorum in quorums {
+        progress.set_message(format!("W = {}", quorum.write()));
+        results.push(measure(args, quorum, delays, &progress).await?);
+    }
+    progress.finish_and_clear();
+    let meta = meta(
+        args,
+        Some(followers),
+        Some((min_delay, max_delay)),
+        "HTTP on loopback, one process",
+    );
+    Ok(Summary { meta, results })
+}
+
+async fn measure(
+    args: &Experiment,
+    quorum: Quorum,
+    delays: DelayLaw,
+    progress: &ProgressBar,
+) -> Result<Row, Box<dyn Error>> {
+    let cluster = Cluster::start(quorum, delays, args.seed).await?;
+    let writes = workload::prepare(args.seed, args.writes, args.keys);
+    let outcome = workload::execute(&cluster.leader, writes, args.workers, progress).await?;
+    note_errors(progress, &outcome);
+    let nodes: Vec<Address> = std::iter::once(&cluster.leader)
+        .chain(&cluster.followers)
+        .cloned()
+        .collect();
+    let longest = delays.max();
+    let parity_ok = parity::wait(&nodes, longest + PARITY_PATIENCE).await;
+    cluster.stop().await;
+
+    let (w, n) = (quorum.write(), quorum.followers());
+    let overheads: Vec<f64> = outcome
+        .committed
+        .iter()
+        .filter_map(|write| {
+            let waited = delays.order_statistic(w, n, write.version)?;
+            Some(write.latency_ms - waited.as_secs_f64() * 1000.0)
+        })
+        .collect();
+    let theory = theory_ms(ms(delays.min()), ms(longest), w, n);
+    Ok(Row::new(
+        w,
+        &latencies(&outcome),
+        Some(&overheads),
+        outcome.errors,
+        parity_ok,
+        Some(theory),
+    ))
+}
+
+/// A cluster that somebody else runs: one row.
+async fn running(args: &Experiment, leader: &Address) -> Result<Summary, Box<dyn Error>> {
+    let w = args.quorum.ok_or(BadExperiment::NoLabel)?;
+    if !args.quorums.is_empty() {
+        return Err(BadExperiment::Quorums.into());
+    }
+    let followers = args
+        .followers
+        .or((!args.follower_urls.is_empty()).then_some(args.follower_urls.len()));
+    let delays = match (args.min_delay_ms, args.max_delay_ms) {
+        (min, Some(max)) => Some((
+            Duration::from_millis(min.unwrap_or(0)),
+            Duration::from_millis(max),
+        )),
+        (_, None) => None,
+    };
+    let progress = progress(args.writes);
+    let writes = workload::prepare(args.seed, args.writes, args.keys);
+    let outcome = workload::execute(leader, writes, args.workers, &progress).await?;
+    note_errors(&progress, &outcome);
+    let nodes: Vec<Address> = std::iter::once(leader)
+        .chain(&args.follower_urls)
+        .cloned()
+        .collect();
+    let longest = delays.map_or(Duration::ZERO, |(_, max)| max);
+    let parity_ok = match args.follower_urls.as_slice() {
+        [] => None,
+        _ => parity::wait(&nodes, longest + PARITY_PATIENCE).await,
+    };
+    progress.finish_and_clear();
+    let theory = followers
+        .zip(delays)
+        .map(|(n, (min, max))| theory_ms(ms(min), ms(max), w, n));
+    let row = Row::new(
+        w,
+        &latencies(&outcome),
+        None,
+        outcome.errors,
+        parity_ok,
+        theory,
+    );
+    Ok(Summary {
+        meta: meta(args, followers, delays, "HTTP, a running cluster"),
+        results: vec![row],
+    })
+}
+
+fn meta(
+    args: &Experiment,
+    followers: Option<usize>,
+    delays: Option<(Duration, Duration)>,
+    transport: &str,
+) -> Meta {
+    let whole_ms = |delay: Duration| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    Meta {
+        followers,
+        min_delay_ms: delays.map(|(min, _)| whole_ms(min)),
+        max_delay_ms: delays.map(|(_, max)| whole_ms(max)),
+        writes: args.writes,
+        workers: args.workers,
+        keys: args.keys,
+        seed: args.seed,
+        transport: transport.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn latencies(outcome: &workload::Outcome) -> Vec<f64> {
+    outcome
+        .committed
+        .iter()
+        .map(|write| write.latency_ms)
+        .collect()
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Shown on a terminal only.
+fn progress(writes: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} writes, {elapsed}");
+    let bar = ProgressBar::new(writes as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn note_errors(progress: &ProgressBar, outcome: &workload::Outcome) {
+    if let Some(error) = &outcome.first_error {
+        progress.suspend(|| {
+            warn(&format!(
+                "{} writes failed; the first: {error}",
+                outcome.errors
+            ))
+        });
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "failures must be seen, also when the table goes to a file"
+)]
+fn warn(text: &str) {
+    eprintln!("kv-bench: {text}");
+}

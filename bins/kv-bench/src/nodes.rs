@@ -1,0 +1,188 @@
+//! Six node processes on loopback.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use kv_http::{Address, Client};
+use thiserror::Error;
+
+const FOLLOWERS: usize = 5;
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A leader and five followers, each a process. They are killed, by their ids, when this is dropped.
+pub struct Nodes {
+    pub leader: Address,
+    processes: Vec<Process>,
+}
+
+/// Why there are no nodes.
+#[derive(Debug, Error)]
+pub enum NodesError {
+    /// The binary is not there.
+    #[error("{} is not there: build it with `cargo build --release -p kv-node`, or name it with --node", .0.display())]
+    NoBinary(PathBuf),
+    /// It could not be started.
+    #[error("cannot start {}: {source}", path.display())]
+    Spawn {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It ended, or said nothing that could be understood.
+    #[error("{0} did not say where it listens")]
+    NoAddress(String),
+    /// The leader took no write in time.
+    #[error("the leader does not serve")]
+    NotServing,
+}
+
+impl Nodes {
+    /// Starts them without delays and waits until the leader takes writes.
+    pub async fn start(binary: Option<&Path>, quorum: usize) -> Result<Self, NodesError> {
+        let binary = find(binary)?;
+        let mut processes = Vec::new();
+        for _ in 0..FOLLOWERS {
+            processes.push(Process::start(
+                &binary,
+                &["--role", "follower", "--port", "0"],
+            )?);
+        }
+        let urls = processes
+            .iter()
+            .map(|node| node.address.to_string())
+            .collect::<Vec<_>>()
+            .join(",");
+        let quorum = quorum.to_string();
+        let leader = [
+            "--role",
+            "leader",
+            "--port",
+            "0",
+            "--follower-urls",
+            &urls,
+            "--write-quorum",
+            &quorum,
+        ];
+        let leader = Process::start(&binary, &leader)?;
+        let address = leader.address.clone();
+        processes.push(leader);
+        let nodes = Self {
+            leader: address,
+            processes,
+        };
+        nodes.wait_until_serving().await?;
+        Ok(nodes)
+    }
+
+    /// The resident memory of each process in KiB, the leader last; none where the system does not say.
+    pub fn resident_kib(&self) -> Option<Vec<u64>> {
+        self.processes
+            .iter()
+            .map(|node| resident_kib(node.child.id()))
+            .collect()
+    }
+
+    async fn wait_until_serving(&self) -> Result<(), NodesError> {
+        let client = Client::new(self.leader.clone());
+        let start = now();
+        while start.elapsed() < START_PATIENCE {
+            let body = Some(("application/json", r#"{"value":"x"}"#.into()));
+            if client
+                .send(Method::PUT, "/kv/start", body)
+                .await
+                .is_ok_and(|answer| answer.status == StatusCode::OK)
+            {
+                return Ok(());
+            }
+        }
+        Err(NodesError::NotServing)
+    }
+}
+
+/// A child that says `address=…` on its standard error, and is killed when this is dropped.
+pub struct Process {
+    pub address: Address,
+    child: Child,
+}
+
+impl Process {
+    /// Starts `binary` and waits until it says where it listens.
+    pub fn start(binary: &Path, args: &[&str]) -> Result<Self, NodesError> {
+        let spawned = Command::new(binary)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = spawned.map_err(|source| NodesError::Spawn {
+            path: binary.to_owned(),
+            source,
+        })?;
+        let mut lines = BufReader::new(child.stderr.take().into_iter().next_back().map_or_else(
+            || Box::new(io::empty()) as Box<dyn io::Read + Send>,
+            |stderr| Box::new(stderr),
+        ))
+        .lines();
+        let found = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let address = line
+                .split_once("address=")?
+                .1
+                .split_whitespace()
+                .next()?
+                .to_owned();
+            format!("http://{address}").parse().ok()
+        });
+        // The rest is read and thrown away, so that the child never waits for a reader.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        match found {
+            Some(address) => Ok(Self { address, child }),
+            None => {
+                end(&mut child);
+                Err(NodesError::NoAddress(binary.display().to_string()))
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended on its own; then there is nothing left to do.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn find(binary: Option<&Path>) -> Result<PathBuf, NodesError> {
+    let beside = || {
+        let own = std::env::current_exe().unwrap_or_default();
+        own.with_file_name("kv-node")
+    };
+    let path = binary.map_or_else(beside, Path::to_owned);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(NodesError::NoBinary(path))
+    }
+}
+
+fn resident_kib(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the deadline of a poll")]
+fn now() -> Instant {
+    Instant::now()
+}

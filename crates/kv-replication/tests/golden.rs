@@ -1,0 +1,74 @@
+//! Golden scripts: a scenario in, the exact trace out. The comment in each script tells its story.
+
+#[cfg(test)]
+#[path = "golden/harness.rs"]
+mod harness;
+#[cfg(test)]
+#[path = "golden/parse.rs"]
+mod parse;
+#[cfg(test)]
+#[path = "golden/trace.rs"]
+mod trace;
+
+/// One test per script in `golden/`.
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                harness::check(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn every_script_has_a_test() {
+            let tests = [$(stringify!($name)),*].map(str::to_owned);
+            assert_eq!(harness::scripts(), tests.into());
+        }
+    };
+}
+
+scenarios! {
+    asynchronous_write
+    attempt_timeout
+    batching
+    claim_lost_and_repeated
+    claim_meets_a_higher_promise
+    clear_and_late_put
+    conflict_is_refused
+    delays
+    delete_and_late_put
+    deposed
+    deposed_seen_by_a_probe
+    drain
+    drain_refuses_waiting_writes
+    duplicates_count_once
+    follower_lost_and_back
+    follower_reset
+    follower_restarts_empty
+    foreign_history
+    higher_epoch_voids_pending
+    late_ack_after_answer
+    log_truncation
+    log_truncation_within_reach
+    mark_on_idle_link
+    no_quorum_at_once
+    no_quorum_at_the_deadline
+    no_quorum_old_news
+    overload_log
+    overload_writes_in_flight
+    reordered_commit
+    start_finds_data
+    start_new_history
+    start_new_history_with_data
+    start_outlasts_a_deadline
+    start_waits_for_the_last_follower
+    timeout_unknown_then_commit
+    two_addresses_one_node
+    window_of_a_follower
+    window_of_the_leader
+    write_quorum_1_of_3
+    write_quorum_2_of_3
+    write_quorum_3_of_3
+    write_quorum_4_of_5
+}
