@@ -10,12 +10,7 @@ use crate::load::Operation;
 
 /// Measures a replicated key-value store. Without a subcommand: write latency against the write quorum.
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    about,
-    max_term_width = 100,
-    args_conflicts_with_subcommands = true
-)]
+#[command(version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// What to measure instead.
     #[command(subcommand)]

@@ -28,35 +28,15 @@ impl Cluster {
         let mut servers = Vec::new();
         let mut followers = Vec::new();
         for _ in 0..quorum.followers() {
-            let node = Node::Follower(FollowerHandle::new(
-                NodeId(draw()?),
-                FollowerConfig::default(),
-            ));
+            let node = Node::Follower(FollowerHandle::new(NodeId(draw()?), FollowerConfig::default()));
             followers.push(spawn(node, &stop, &mut servers).await?);
         }
-        let config = LeaderConfig {
-            delays,
-            seed,
-            ..LeaderConfig::new(quorum)
-        };
+        let config = LeaderConfig { delays, seed, ..LeaderConfig::new(quorum) };
         let transport = PeerTransport::new(followers.iter().cloned());
         let handle = LeaderHandle::spawn(NodeId(draw()?), ClusterId(draw()?), config, transport);
         let write_timeout = Duration::from_secs(30);
-        let leader = spawn(
-            Node::Leader(LeaderNode {
-                handle,
-                write_timeout,
-            }),
-            &stop,
-            &mut servers,
-        )
-        .await?;
-        Ok(Self {
-            leader,
-            followers,
-            stop,
-            servers,
-        })
+        let leader = spawn(Node::Leader(LeaderNode { handle, write_timeout }), &stop, &mut servers).await?;
+        Ok(Self { leader, followers, stop, servers })
     }
 
     /// Stops every server and waits for it.

@@ -25,9 +25,7 @@ enum BadExperiment {
     Zero,
     #[error("--quorum: say which write quorum the leader at --url has")]
     NoLabel,
-    #[error(
-        "--quorums: only for the built-in cluster; with --url there is one row, and --quorum labels it"
-    )]
+    #[error("--quorums: only for the built-in cluster; with --url there is one row, and --quorum labels it")]
     Quorums,
     #[error("--quorums: 0 is not a quorum that waits for anyone")]
     ZeroQuorum,
@@ -43,19 +41,11 @@ pub async fn run(args: &Experiment) -> Result<String, Box<dyn Error>> {
         Some(leader) => running(args, leader).await?,
     };
     let json = args.out.join("perf_summary.json");
-    let (png, svg) = (
-        args.out.join("quorum_latency.png"),
-        args.out.join("quorum_latency.svg"),
-    );
+    let (png, svg) = (args.out.join("quorum_latency.png"), args.out.join("quorum_latency.svg"));
     summary.write_json(&json)?;
     let mut text = table(&summary);
     draw(&summary, &png, &svg)?;
-    text += &format!(
-        "\n{}, {} and {} written\n",
-        json.display(),
-        png.display(),
-        svg.display()
-    );
+    text += &format!("\n{}, {} and {} written\n", json.display(), png.display(), svg.display());
     Ok(text)
 }
 
@@ -65,15 +55,9 @@ async fn sweep(args: &Experiment) -> Result<Summary, Box<dyn Error>> {
     let min_delay = Duration::from_millis(args.min_delay_ms.unwrap_or(0));
     let max_delay = Duration::from_millis(args.max_delay_ms.unwrap_or(MAX_DELAY_MS));
     let delays = DelayLaw::uniform(args.seed, min_delay, max_delay)?;
-    let wanted = if args.quorums.is_empty() {
-        (1..=followers).collect()
-    } else {
-        args.quorums.clone()
-    };
-    let quorums: Vec<Quorum> = wanted
-        .into_iter()
-        .map(|write| Quorum::new(followers, write))
-        .collect::<Result<_, _>>()?;
+    let wanted = if args.quorums.is_empty() { (1..=followers).collect() } else { args.quorums.clone() };
+    let quorums: Vec<Quorum> =
+        wanted.into_iter().map(|write| Quorum::new(followers, write)).collect::<Result<_, _>>()?;
     if quorums.iter().any(|quorum| quorum.write() == 0) {
         return Err(BadExperiment::ZeroQuorum.into());
     }
@@ -84,12 +68,7 @@ async fn sweep(args: &Experiment) -> Result<Summary, Box<dyn Error>> {
         results.push(measure(args, quorum, delays, &progress).await?);
     }
     progress.finish_and_clear();
-    let meta = meta(
-        args,
-        Some(followers),
-        Some((min_delay, max_delay)),
-        "HTTP on loopback, one process",
-    );
+    let meta = meta(args, Some(followers), Some((min_delay, max_delay)), "HTTP on loopback, one process");
     Ok(Summary { meta, results })
 }
 
@@ -103,10 +82,7 @@ async fn measure(
     let writes = workload::prepare(args.seed, args.writes, args.keys);
     let outcome = workload::execute(&cluster.leader, writes, args.workers, progress).await?;
     note_errors(progress, &outcome);
-    let nodes: Vec<Address> = std::iter::once(&cluster.leader)
-        .chain(&cluster.followers)
-        .cloned()
-        .collect();
+    let nodes: Vec<Address> = std::iter::once(&cluster.leader).chain(&cluster.followers).cloned().collect();
     let longest = delays.max();
     let parity_ok = parity::wait(&nodes, longest + PARITY_PATIENCE).await;
     cluster.stop().await;
@@ -121,14 +97,7 @@ async fn measure(
         })
         .collect();
     let theory = theory_ms(ms(delays.min()), ms(longest), w, n);
-    Ok(Row::new(
-        w,
-        &latencies(&outcome),
-        Some(&overheads),
-        outcome.errors,
-        parity_ok,
-        Some(theory),
-    ))
+    Ok(Row::new(w, &latencies(&outcome), Some(&overheads), outcome.errors, parity_ok, Some(theory)))
 }
 
 /// A cluster that somebody else runs: one row.
@@ -137,45 +106,25 @@ async fn running(args: &Experiment, leader: &Address) -> Result<Summary, Box<dyn
     if !args.quorums.is_empty() {
         return Err(BadExperiment::Quorums.into());
     }
-    let followers = args
-        .followers
-        .or((!args.follower_urls.is_empty()).then_some(args.follower_urls.len()));
+    let followers = args.followers.or((!args.follower_urls.is_empty()).then_some(args.follower_urls.len()));
     let delays = match (args.min_delay_ms, args.max_delay_ms) {
-        (min, Some(max)) => Some((
-            Duration::from_millis(min.unwrap_or(0)),
-            Duration::from_millis(max),
-        )),
+        (min, Some(max)) => Some((Duration::from_millis(min.unwrap_or(0)), Duration::from_millis(max))),
         (_, None) => None,
     };
     let progress = progress(args.writes);
     let writes = workload::prepare(args.seed, args.writes, args.keys);
     let outcome = workload::execute(leader, writes, args.workers, &progress).await?;
     note_errors(&progress, &outcome);
-    let nodes: Vec<Address> = std::iter::once(leader)
-        .chain(&args.follower_urls)
-        .cloned()
-        .collect();
+    let nodes: Vec<Address> = std::iter::once(leader).chain(&args.follower_urls).cloned().collect();
     let longest = delays.map_or(Duration::ZERO, |(_, max)| max);
     let parity_ok = match args.follower_urls.as_slice() {
         [] => None,
         _ => parity::wait(&nodes, longest + PARITY_PATIENCE).await,
     };
     progress.finish_and_clear();
-    let theory = followers
-        .zip(delays)
-        .map(|(n, (min, max))| theory_ms(ms(min), ms(max), w, n));
-    let row = Row::new(
-        w,
-        &latencies(&outcome),
-        None,
-        outcome.errors,
-        parity_ok,
-        theory,
-    );
-    Ok(Summary {
-        meta: meta(args, followers, delays, "HTTP, a running cluster"),
-        results: vec![row],
-    })
+    let theory = followers.zip(delays).map(|(n, (min, max))| theory_ms(ms(min), ms(max), w, n));
+    let row = Row::new(w, &latencies(&outcome), None, outcome.errors, parity_ok, theory);
+    Ok(Summary { meta: meta(args, followers, delays, "HTTP, a running cluster"), results: vec![row] })
 }
 
 fn meta(
@@ -199,11 +148,7 @@ fn meta(
 }
 
 fn latencies(outcome: &workload::Outcome) -> Vec<f64> {
-    outcome
-        .committed
-        .iter()
-        .map(|write| write.latency_ms)
-        .collect()
+    outcome.committed.iter().map(|write| write.latency_ms).collect()
 }
 
 fn ms(duration: Duration) -> f64 {
@@ -222,19 +167,11 @@ fn progress(writes: usize) -> ProgressBar {
 
 fn note_errors(progress: &ProgressBar, outcome: &workload::Outcome) {
     if let Some(error) = &outcome.first_error {
-        progress.suspend(|| {
-            warn(&format!(
-                "{} writes failed; the first: {error}",
-                outcome.errors
-            ))
-        });
+        progress.suspend(|| warn(&format!("{} writes failed; the first: {error}", outcome.errors)));
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "failures must be seen, also when the table goes to a file"
-)]
+#[expect(clippy::print_stderr, reason = "failures must be seen, also when the table goes to a file")]
 fn warn(text: &str) {
     eprintln!("kv-bench: {text}");
 }

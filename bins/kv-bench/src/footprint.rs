@@ -20,10 +20,7 @@ pub async fn command(args: &Footprint) -> Result<String, Box<dyn Error>> {
     let idle = describe(&nodes);
     fill(&nodes.leader, args.keys, args.value_bytes).await?;
     let filled = describe(&nodes);
-    Ok(format!(
-        "idle:   {idle}\nfilled: {filled}, with {} keys of {} bytes\n",
-        args.keys, args.value_bytes
-    ))
+    Ok(format!("idle:   {idle}\nfilled: {filled}, with {} keys of {} bytes\n", args.keys, args.value_bytes))
 }
 
 fn describe(nodes: &Nodes) -> String {
@@ -33,11 +30,7 @@ fn describe(nodes: &Nodes) -> String {
     let mb = |kib: u64| kib as f64 * 1024.0 / 1e6;
     let total: u64 = resident.iter().sum();
     let largest = resident.iter().max().copied().unwrap_or(0);
-    format!(
-        "{:.1} MB in all, {:.1} MB in the largest",
-        mb(total),
-        mb(largest)
-    )
+    format!("{:.1} MB in all, {:.1} MB in the largest", mb(total), mb(largest))
 }
 
 /// Writes every key once.
@@ -47,12 +40,7 @@ async fn fill(leader: &Address, keys: u64, value_bytes: usize) -> Result<(), Box
     let mut running = Vec::new();
     for _ in 0..CONNECTIONS {
         let connection = Connection::open(leader).await?;
-        running.push(tokio::spawn(fill_some(
-            connection,
-            Arc::clone(&next),
-            keys,
-            body.clone(),
-        )));
+        running.push(tokio::spawn(fill_some(connection, Arc::clone(&next), keys, body.clone())));
     }
     for worker in running {
         worker.await??;
@@ -73,16 +61,9 @@ async fn fill_some(
         }
         let path = format!("/kv/key-{key:08}");
         let json = Some(("application/json", body.clone()));
-        let answer = connection
-            .send(Method::PUT, &path, json)
-            .await
-            .map_err(|error| error.to_string())?;
+        let answer = connection.send(Method::PUT, &path, json).await.map_err(|error| error.to_string())?;
         if answer.status != StatusCode::OK {
-            return Err(format!(
-                "{}: {}",
-                answer.status,
-                String::from_utf8_lossy(&answer.body)
-            ));
+            return Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
         }
     }
 }

@@ -122,16 +122,9 @@ pub async fn run(load: &Load) -> Result<Outcome, LoadError> {
         .zip(connections)
         .map(|(worker, connection)| Worker::new(load, worker, connection, start + load.duration))
         .collect::<Result<_, _>>()?;
-    let running: Vec<_> = workers
-        .into_iter()
-        .map(|worker| tokio::spawn(worker.work()))
-        .collect();
-    let mut total = Outcome {
-        elapsed: Duration::ZERO,
-        latencies_us: histogram()?,
-        errors: 0,
-        first_error: None,
-    };
+    let running: Vec<_> = workers.into_iter().map(|worker| tokio::spawn(worker.work())).collect();
+    let mut total =
+        Outcome { elapsed: Duration::ZERO, latencies_us: histogram()?, errors: 0, first_error: None };
     for worker in running {
         match worker.await {
             Ok(worker) => {
@@ -164,12 +157,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
-        load: &Load,
-        worker: u64,
-        connection: Connection,
-        end: Instant,
-    ) -> Result<Self, LoadError> {
+    fn new(load: &Load, worker: u64, connection: Connection, end: Instant) -> Result<Self, LoadError> {
         let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
         rng.set_stream(worker);
         Ok(Self {
@@ -225,16 +213,11 @@ impl Worker {
             }
         }
         .map_err(|error| error.to_string())?;
-        let absent =
-            self.operation == Operation::Get && response.status == hyper::StatusCode::NOT_FOUND;
+        let absent = self.operation == Operation::Get && response.status == hyper::StatusCode::NOT_FOUND;
         if response.status.is_success() || absent {
             Ok(())
         } else {
-            Err(format!(
-                "{}: {}",
-                response.status,
-                String::from_utf8_lossy(&response.body)
-            ))
+            Err(format!("{}: {}", response.status, String::from_utf8_lossy(&response.body)))
         }
     }
 
@@ -248,10 +231,7 @@ fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a load generator measures real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "a load generator measures real time")]
 fn now() -> Instant {
     Instant::now()
 }

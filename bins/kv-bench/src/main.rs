@@ -39,10 +39,7 @@ fn run(args: Args) -> Result<String, Box<dyn Error>> {
     // One thread for the nodes or the load, as in `kv-node`; the experiment puts six nodes and their
     // clients into one process, and gets a second one.
     let threads = if args.command.is_none() { 2 } else { 1 };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     runtime.block_on(async {
         match args.command {
             None => experiment::run(&args.experiment).await,

@@ -47,44 +47,22 @@ impl Nodes {
         let binary = find(binary)?;
         let mut processes = Vec::new();
         for _ in 0..FOLLOWERS {
-            processes.push(Process::start(
-                &binary,
-                &["--role", "follower", "--port", "0"],
-            )?);
+            processes.push(Process::start(&binary, &["--role", "follower", "--port", "0"])?);
         }
-        let urls = processes
-            .iter()
-            .map(|node| node.address.to_string())
-            .collect::<Vec<_>>()
-            .join(",");
+        let urls = processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
         let quorum = quorum.to_string();
-        let leader = [
-            "--role",
-            "leader",
-            "--port",
-            "0",
-            "--follower-urls",
-            &urls,
-            "--write-quorum",
-            &quorum,
-        ];
+        let leader = ["--role", "leader", "--port", "0", "--follower-urls", &urls, "--write-quorum", &quorum];
         let leader = Process::start(&binary, &leader)?;
         let address = leader.address.clone();
         processes.push(leader);
-        let nodes = Self {
-            leader: address,
-            processes,
-        };
+        let nodes = Self { leader: address, processes };
         nodes.wait_until_serving().await?;
         Ok(nodes)
     }
 
     /// The resident memory of each process in KiB, the leader last; none where the system does not say.
     pub fn resident_kib(&self) -> Option<Vec<u64>> {
-        self.processes
-            .iter()
-            .map(|node| resident_kib(node.child.id()))
-            .collect()
+        self.processes.iter().map(|node| resident_kib(node.child.id())).collect()
     }
 
     async fn wait_until_serving(&self) -> Result<(), NodesError> {
@@ -119,22 +97,15 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
-        let mut child = spawned.map_err(|source| NodesError::Spawn {
-            path: binary.to_owned(),
-            source,
-        })?;
-        let mut lines = BufReader::new(child.stderr.take().into_iter().next_back().map_or_else(
-            || Box::new(io::empty()) as Box<dyn io::Read + Send>,
-            |stderr| Box::new(stderr),
-        ))
-        .lines();
+        let mut child = spawned.map_err(|source| NodesError::Spawn { path: binary.to_owned(), source })?;
+        let mut lines =
+            BufReader::new(child.stderr.take().into_iter().next_back().map_or_else(
+                || Box::new(io::empty()) as Box<dyn io::Read + Send>,
+                |stderr| Box::new(stderr),
+            ))
+            .lines();
         let found = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line
-                .split_once("address=")?
-                .1
-                .split_whitespace()
-                .next()?
-                .to_owned();
+            let address = line.split_once("address=")?.1.split_whitespace().next()?.to_owned();
             format!("http://{address}").parse().ok()
         });
         // The rest is read and thrown away, so that the child never waits for a reader.
@@ -167,18 +138,12 @@ fn find(binary: Option<&Path>) -> Result<PathBuf, NodesError> {
         own.with_file_name("kv-node")
     };
     let path = binary.map_or_else(beside, Path::to_owned);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(NodesError::NoBinary(path))
-    }
+    if path.is_file() { Ok(path) } else { Err(NodesError::NoBinary(path)) }
 }
 
 fn resident_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

@@ -25,9 +25,7 @@ pub async fn wait(nodes: &[Address], patience: Duration) -> Option<bool> {
     let clients: Vec<Client> = nodes.iter().cloned().map(Client::new).collect();
     let start = now();
     loop {
-        let equal = tokio::time::timeout(patience, compare(&clients))
-            .await
-            .unwrap_or(None);
+        let equal = tokio::time::timeout(patience, compare(&clients)).await.unwrap_or(None);
         if equal == Some(true) || start.elapsed() >= patience {
             return equal;
         }
@@ -40,11 +38,7 @@ async fn compare(clients: &[Client]) -> Option<bool> {
     for client in clients {
         dumps.push(dump(client).await?);
     }
-    Some(
-        dumps
-            .windows(2)
-            .all(|pair| matches!(pair, [a, b] if a == b)),
-    )
+    Some(dumps.windows(2).all(|pair| matches!(pair, [a, b] if a == b)))
 }
 
 async fn dump(client: &Client) -> Option<Dump> {
@@ -55,10 +49,7 @@ async fn dump(client: &Client) -> Option<Dump> {
     serde_json::from_slice(&response.body).ok()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the pause of a poll with a deadline"
-)]
+#[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline")]
 async fn pause() {
     tokio::time::sleep(POLL_INTERVAL).await;
 }

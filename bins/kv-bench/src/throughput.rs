@@ -33,23 +33,9 @@ pub async fn command(args: &Throughput) -> Result<String, Box<dyn Error>> {
         }
         let writes = median(stored.iter().map(load::Outcome::throughput).collect());
         let floor = median(echoed.iter().map(load::Outcome::throughput).collect());
-        let p50 = median(
-            stored
-                .iter()
-                .map(|outcome| outcome.quantile_ms(0.5))
-                .collect(),
-        );
-        let p99 = median(
-            stored
-                .iter()
-                .map(|outcome| outcome.quantile_ms(0.99))
-                .collect(),
-        );
-        let errors: u64 = stored
-            .iter()
-            .chain(&echoed)
-            .map(|outcome| outcome.errors)
-            .sum();
+        let p50 = median(stored.iter().map(|outcome| outcome.quantile_ms(0.5)).collect());
+        let p99 = median(stored.iter().map(|outcome| outcome.quantile_ms(0.99)).collect());
+        let errors: u64 = stored.iter().chain(&echoed).map(|outcome| outcome.errors).sum();
         let ratio = writes / floor;
         text += &format!(
             "{connections:>11}  {writes:>10.0}  {floor:>10.0}  {ratio:>6.2}  {p50:>8.3}  {p99:>8.3}  {errors:>6}\n"
@@ -99,9 +85,7 @@ pub async fn echo(args: &Echo) -> Result<String, Box<dyn Error>> {
                 Ok::<_, Infallible>(Response::new(request.into_body()))
             });
             // A client that goes away is none of its business.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), echo)
-                .await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), echo).await;
         });
     }
 }

@@ -50,10 +50,7 @@ pub fn prepare(seed: u64, writes: usize, keys: usize) -> Vec<Write> {
         .map(|write| {
             let path = format!("/kv/key-{}", rng.next_u64() % keys);
             let value = format!("v-{}-{write}", rng.next_u64() % 1_000_000);
-            Write {
-                path,
-                body: json!({ "value": value }).to_string().into(),
-            }
+            Write { path, body: json!({ "value": value }).to_string().into() }
         })
         .collect()
 }
@@ -76,13 +73,8 @@ pub async fn execute(
     let running: Vec<_> = connections
         .into_iter()
         .map(|connection| {
-            let work = work(
-                leader.clone(),
-                connection,
-                Arc::clone(&writes),
-                Arc::clone(&next),
-                progress.clone(),
-            );
+            let work =
+                work(leader.clone(), connection, Arc::clone(&writes), Arc::clone(&next), progress.clone());
             tokio::spawn(work)
         })
         .collect();
@@ -117,10 +109,7 @@ async fn work(
         let latency_ms = before.elapsed().as_secs_f64() * 1000.0;
         progress.inc(1);
         match answer {
-            Ok(version) => outcome.committed.push(Timed {
-                version,
-                latency_ms,
-            }),
+            Ok(version) => outcome.committed.push(Timed { version, latency_ms }),
             Err(error) => {
                 outcome.fail(error);
                 match Connection::open(&leader).await {
@@ -139,19 +128,12 @@ async fn issue(connection: &mut Connection, write: &Write) -> Result<u64, String
         version: u64,
     }
     let json = Some(("application/json", write.body.clone()));
-    let response = connection
-        .send(Method::PUT, &write.path, json)
-        .await
-        .map_err(|error| error.to_string())?;
+    let response =
+        connection.send(Method::PUT, &write.path, json).await.map_err(|error| error.to_string())?;
     if response.status != StatusCode::OK {
-        return Err(format!(
-            "{}: {}",
-            response.status,
-            String::from_utf8_lossy(&response.body)
-        ));
+        return Err(format!("{}: {}", response.status, String::from_utf8_lossy(&response.body)));
     }
-    let written: Written =
-        serde_json::from_slice(&response.body).map_err(|error| error.to_string())?;
+    let written: Written = serde_json::from_slice(&response.body).map_err(|error| error.to_string())?;
     Ok(written.version)
 }
 
@@ -162,10 +144,7 @@ impl Outcome {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the experiment measures real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "the experiment measures real time")]
 fn now() -> Instant {
     Instant::now()
 }

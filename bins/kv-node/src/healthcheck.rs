@@ -12,13 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks `/health` of the node that has these settings.
 pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = Client::new(settings.local_address());
     runtime.block_on(async {
-        let response =
-            tokio::time::timeout(PATIENCE, client.send(Method::GET, "/health", None)).await??;
+        let response = tokio::time::timeout(PATIENCE, client.send(Method::GET, "/health", None)).await??;
         if response.status == StatusCode::OK {
             Ok(())
         } else {

@@ -34,10 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the one line that says why the process ends"
-)]
+#[expect(clippy::print_stderr, reason = "the one line that says why the process ends")]
 fn refuse(error: &dyn std::error::Error, code: u8) -> ExitCode {
     eprintln!("kv-node: {error}");
     ExitCode::from(code)

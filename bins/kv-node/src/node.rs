@@ -30,10 +30,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             .map_err(|error| cannot_listen(&settings, &error))?;
         let address = listener.local_addr().map_err(system)?;
         let id = NodeId(draw().map_err(system)?);
-        let config = ServerConfig {
-            enable_reset: settings.enable_reset,
-            ..ServerConfig::default()
-        };
+        let config = ServerConfig { enable_reset: settings.enable_reset, ..ServerConfig::default() };
         let node = match settings.role {
             Role::Follower => Node::Follower(FollowerHandle::new(id, FollowerConfig::default())),
             Role::Leader(leader) => Node::Leader(lead(id, settings.seed, leader)?),
@@ -58,8 +55,7 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         new_history,
     } = settings;
     let mut config = LeaderConfig::new(quorum);
-    config.delays =
-        DelayLaw::uniform(seed, min_delay, max_delay).map_err(|error| (error.into(), 2))?;
+    config.delays = DelayLaw::uniform(seed, min_delay, max_delay).map_err(|error| (error.into(), 2))?;
     config.seed = seed;
     config.new_history = new_history;
     config.timing.replication_timeout = replication_timeout;
@@ -73,10 +69,7 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         "leading"
     );
     let transport = PeerTransport::new(followers);
-    Ok(LeaderNode {
-        handle: LeaderHandle::spawn(id, cluster, config, transport),
-        write_timeout,
-    })
+    Ok(LeaderNode { handle: LeaderHandle::spawn(id, cluster, config, transport), write_timeout })
 }
 
 fn start_logging(settings: &Settings) {
@@ -87,18 +80,13 @@ fn start_logging(settings: &Settings) {
     if settings.log_json {
         logs.json().init();
     } else {
-        logs.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .init();
+        logs.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init();
     }
 }
 
 /// One thread runs everything; more only if asked for, since they cost a small node more than they give.
 fn runtime(threads: usize) -> io::Result<Runtime> {
-    let mut builder = if threads == 1 {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
+    let mut builder = if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     if threads > 1 {
         builder.worker_threads(threads);
     }
@@ -107,10 +95,7 @@ fn runtime(threads: usize) -> io::Result<Runtime> {
 
 /// Ready on SIGTERM and on SIGINT; both are caught from now on.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -132,10 +117,7 @@ fn cannot_listen(settings: &Settings, error: &io::Error) -> Failure {
         io::ErrorKind::PermissionDenied => ("PORT", "choose one above 1023"),
         _ => ("HOST", "use an address of this machine"),
     };
-    (
-        format!("{variable}: cannot listen on {host}:{port}: {error}; {way_out}").into(),
-        2,
-    )
+    (format!("{variable}: cannot listen on {host}:{port}: {error}; {way_out}").into(), 2)
 }
 
 fn system(error: impl Error + 'static) -> Failure {

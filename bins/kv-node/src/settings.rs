@@ -60,11 +60,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] for the first one that cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, SettingsError> {
-        refuse_given(
-            "DATA_DIR",
-            &args.data_dir,
-            "nodes live in memory only so far; leave it unset",
-        )?;
+        refuse_given("DATA_DIR", &args.data_dir, "nodes live in memory only so far; leave it unset")?;
         if flag("ACCEPT_DATA_LOSS", &args.accept_data_loss, false)? {
             return Err(error(
                 "ACCEPT_DATA_LOSS",
@@ -83,23 +79,16 @@ impl Settings {
             }
             "follower" => Role::Follower,
             other => {
-                return Err(error(
-                    "ROLE",
-                    format!("unknown role {other:?}; use leader or follower"),
-                ));
+                return Err(error("ROLE", format!("unknown role {other:?}; use leader or follower")));
             }
         };
-        let seed = given(&args.seed)
-            .map(|seed| parse("SEED", seed, "a whole number, 0 to 2^64-1"))
-            .transpose()?;
+        let seed =
+            given(&args.seed).map(|seed| parse("SEED", seed, "a whole number, 0 to 2^64-1")).transpose()?;
         let log_json = match given(&args.log_format).unwrap_or("text") {
             "text" => false,
             "json" => true,
             other => {
-                return Err(error(
-                    "LOG_FORMAT",
-                    format!("unknown format {other:?}; use text or json"),
-                ));
+                return Err(error("LOG_FORMAT", format!("unknown format {other:?}; use text or json")));
             }
         };
         Ok(Self {
@@ -107,12 +96,7 @@ impl Settings {
             host,
             port,
             seed,
-            runtime_threads: number(
-                "RUNTIME_THREADS",
-                &args.runtime_threads,
-                1,
-                1..=RUNTIME_THREADS_MAX,
-            )?,
+            runtime_threads: number("RUNTIME_THREADS", &args.runtime_threads, 1, 1..=RUNTIME_THREADS_MAX)?,
             enable_reset: flag("ENABLE_RESET", &args.enable_reset, true)?,
             log_json,
             log_level: parse(
@@ -126,11 +110,7 @@ impl Settings {
     /// Where a client on this machine reaches the node.
     #[must_use]
     pub fn local_address(&self) -> Address {
-        let host = if is_unspecified(&self.host) {
-            "127.0.0.1"
-        } else {
-            &self.host
-        };
+        let host = if is_unspecified(&self.host) { "127.0.0.1" } else { &self.host };
         Address::new(host, self.port)
     }
 }
@@ -149,41 +129,20 @@ impl LeaderSettings {
             );
             return Err(error("MIN_DELAY_MS", problem));
         }
-        let replication_timeout = duration(
-            "REPLICATION_TIMEOUT_MS",
-            &args.replication_timeout_ms,
-            3000,
-            1,
-        )?;
-        let default_timeout_ms = (max_delay + replication_timeout)
-            .as_millis()
-            .try_into()
-            .unwrap_or(DURATION_MS_MAX);
-        let write_timeout = duration(
-            "WRITE_TIMEOUT_MS",
-            &args.write_timeout_ms,
-            default_timeout_ms,
-            1,
-        )?;
+        let replication_timeout = duration("REPLICATION_TIMEOUT_MS", &args.replication_timeout_ms, 3000, 1)?;
+        let default_timeout_ms =
+            (max_delay + replication_timeout).as_millis().try_into().unwrap_or(DURATION_MS_MAX);
+        let write_timeout = duration("WRITE_TIMEOUT_MS", &args.write_timeout_ms, default_timeout_ms, 1)?;
         let new_history = flag("NEW_HISTORY", &args.new_history, false)?;
-        Ok(Self {
-            followers,
-            quorum,
-            min_delay,
-            max_delay,
-            replication_timeout,
-            write_timeout,
-            new_history,
-        })
+        Ok(Self { followers, quorum, min_delay, max_delay, replication_timeout, write_timeout, new_history })
     }
 }
 
 fn followers(urls: &str, host: &str, port: u16) -> Result<Vec<Address>, SettingsError> {
     let mut followers: Vec<Address> = Vec::new();
     for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
-        let address: Address = url
-            .parse()
-            .map_err(|problem| error("FOLLOWER_URLS", format!("{url:?} is {problem}")))?;
+        let address: Address =
+            url.parse().map_err(|problem| error("FOLLOWER_URLS", format!("{url:?} is {problem}")))?;
         if followers.contains(&address) {
             return Err(error(
                 "FOLLOWER_URLS",
@@ -211,14 +170,12 @@ fn quorum(args: &Args, followers: usize) -> Result<Quorum, SettingsError> {
         ));
     }
     Quorum::new(followers, write).map_err(|problem| match problem {
-        InvalidQuorum::Unsatisfiable { .. } => error(
-            "WRITE_QUORUM",
-            format!("{problem}; lower it, or add to FOLLOWER_URLS"),
-        ),
-        InvalidQuorum::TooManyFollowers { .. } => error(
-            "FOLLOWER_URLS",
-            format!("{followers} followers are too many; use at most {FOLLOWERS_MAX}"),
-        ),
+        InvalidQuorum::Unsatisfiable { .. } => {
+            error("WRITE_QUORUM", format!("{problem}; lower it, or add to FOLLOWER_URLS"))
+        }
+        InvalidQuorum::TooManyFollowers { .. } => {
+            error("FOLLOWER_URLS", format!("{followers} followers are too many; use at most {FOLLOWERS_MAX}"))
+        }
     })
 }
 
@@ -236,10 +193,7 @@ fn is_unspecified(host: &str) -> bool {
 
 /// A setting that is empty is not given: Compose files pass empty texts for unset variables.
 fn given(setting: &Option<String>) -> Option<&str> {
-    setting
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    setting.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn refuse_given(
@@ -250,13 +204,8 @@ fn refuse_given(
     given(setting).map_or(Ok(()), |_| Err(error(variable, problem)))
 }
 
-fn parse<T: FromStr>(
-    variable: &'static str,
-    text: &str,
-    expected: &str,
-) -> Result<T, SettingsError> {
-    text.parse()
-        .map_err(|_| error(variable, format!("{text:?} is not {expected}")))
+fn parse<T: FromStr>(variable: &'static str, text: &str, expected: &str) -> Result<T, SettingsError> {
+    text.parse().map_err(|_| error(variable, format!("{text:?} is not {expected}")))
 }
 
 fn number<T: FromStr + PartialOrd + Display>(
@@ -286,11 +235,7 @@ fn duration(
     number(variable, setting, default_ms, min_ms..=DURATION_MS_MAX).map(Duration::from_millis)
 }
 
-fn flag(
-    variable: &'static str,
-    setting: &Option<String>,
-    default: bool,
-) -> Result<bool, SettingsError> {
+fn flag(variable: &'static str, setting: &Option<String>, default: bool) -> Result<bool, SettingsError> {
     match given(setting).map(str::to_ascii_lowercase).as_deref() {
         None => Ok(default),
         Some("true" | "1" | "on" | "yes") => Ok(true),
@@ -300,8 +245,5 @@ fn flag(
 }
 
 fn error(variable: &'static str, problem: impl Into<String>) -> SettingsError {
-    SettingsError {
-        variable,
-        problem: problem.into(),
-    }
+    SettingsError { variable, problem: problem.into() }
 }

@@ -161,10 +161,7 @@ impl Entry {
     /// The epoch under which it was written.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        Epoch {
-            counter: word(&self.0, EPOCH_AT),
-            node: NodeId(word(&self.0, EPOCH_AT + 8)),
-        }
+        Epoch { counter: word(&self.0, EPOCH_AT), node: NodeId(word(&self.0, EPOCH_AT + 8)) }
     }
 
     /// What it does.
@@ -220,13 +217,7 @@ impl fmt::Debug for Command {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}@{:?} {}",
-            self.version(),
-            self.epoch(),
-            self.operation()
-        )
+        write!(f, "{}@{:?} {}", self.version(), self.epoch(), self.operation())
     }
 }
 
@@ -246,10 +237,7 @@ impl fmt::Display for Operation<'_> {
 // zeros and empty slices rather than a panic.
 
 fn word(frame: &[u8], at: usize) -> u64 {
-    frame
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    frame.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 fn kind(frame: &[u8]) -> u8 {
@@ -258,18 +246,15 @@ fn kind(frame: &[u8]) -> u8 {
 
 fn lengths(frame: &[u8]) -> (usize, usize) {
     match frame.get(KIND_AT + 1..).and_then(|rest| rest.first_chunk()) {
-        Some(&[k0, k1, v0, v1, v2, v3]) => (
-            u16::from_le_bytes([k0, k1]).into(),
-            u32::from_le_bytes([v0, v1, v2, v3]) as usize,
-        ),
+        Some(&[k0, k1, v0, v1, v2, v3]) => {
+            (u16::from_le_bytes([k0, k1]).into(), u32::from_le_bytes([v0, v1, v2, v3]) as usize)
+        }
         None => (0, 0),
     }
 }
 
 fn key_bytes(frame: &[u8]) -> &[u8] {
-    frame
-        .get(HEADER_BYTES..HEADER_BYTES + lengths(frame).0)
-        .unwrap_or_default()
+    frame.get(HEADER_BYTES..HEADER_BYTES + lengths(frame).0).unwrap_or_default()
 }
 
 fn operation(frame: &[u8]) -> Operation<'_> {
@@ -291,10 +276,7 @@ mod tests {
 
     use super::*;
 
-    const EPOCH: Epoch = Epoch {
-        counter: 3,
-        node: NodeId(9),
-    };
+    const EPOCH: Epoch = Epoch { counter: 3, node: NodeId(9) };
 
     #[test]
     fn a_command_becomes_an_entry_in_place() {
@@ -303,20 +285,12 @@ mod tests {
         let entry = command.into_entry(EPOCH, 5);
         assert_eq!(entry.0.as_ptr(), before, "no new allocation");
         assert_eq!((entry.version(), entry.epoch()), (5, EPOCH));
-        assert_eq!(
-            entry.operation(),
-            Operation::Put {
-                key: "a",
-                value: b"1"
-            }
-        );
+        assert_eq!(entry.operation(), Operation::Put { key: "a", value: b"1" });
     }
 
     #[test]
     fn a_debug_line_never_shows_a_value() {
-        let entry = Command::put(Key::parse("a").unwrap(), b"secret")
-            .unwrap()
-            .into_entry(EPOCH, 5);
+        let entry = Command::put(Key::parse("a").unwrap(), b"secret").unwrap().into_entry(EPOCH, 5);
         assert_eq!(format!("{entry:?}"), "5@e3.n9 put a (6 bytes)");
     }
 
@@ -332,28 +306,15 @@ mod tests {
         assert_eq!(with(7, 0xff), Err(FrameError::BadVersion));
         assert_eq!(with(KIND_AT, 9), Err(FrameError::BadKind));
         assert_eq!(with(KIND_AT, CLEAR), Err(FrameError::BadKind));
-        assert_eq!(
-            with(HEADER_BYTES, b'\n'),
-            Err(FrameError::BadKey(InvalidKey::ControlCharacter))
-        );
+        assert_eq!(with(HEADER_BYTES, b'\n'), Err(FrameError::BadKey(InvalidKey::ControlCharacter)));
         assert_eq!(with(30, 0xff), Err(FrameError::ValueTooLarge));
-        assert_eq!(
-            Entry::decode(&good.frame()[..31]),
-            Err(FrameError::Truncated)
-        );
+        assert_eq!(Entry::decode(&good.frame()[..31]), Err(FrameError::Truncated));
     }
 
     fn any_command() -> impl Strategy<Value = Command> {
         prop_oneof![
-            (
-                "[^\\p{Cc}]{1,40}",
-                prop::collection::vec(any::<u8>(), 0..100)
-            )
-                .prop_map(|(key, value)| Command::put(
-                    Key::parse(&key).unwrap(),
-                    &value
-                )
-                .unwrap()),
+            ("[^\\p{Cc}]{1,40}", prop::collection::vec(any::<u8>(), 0..100))
+                .prop_map(|(key, value)| Command::put(Key::parse(&key).unwrap(), &value).unwrap()),
             "[a-z/]{1,9}".prop_map(|key| Command::delete(Key::parse(&key).unwrap())),
             Just(Command::clear()),
             Just(Command::no_op()),

@@ -40,10 +40,7 @@ pub struct Epoch {
 
 impl Epoch {
     /// Below every real epoch: that of entries which no leader of ours has written.
-    pub const ZERO: Epoch = Epoch {
-        counter: 0,
-        node: NodeId(0),
-    };
+    pub const ZERO: Epoch = Epoch { counter: 0, node: NodeId(0) };
 }
 
 impl fmt::Display for Epoch {

@@ -73,16 +73,9 @@ mod tests {
             assert_eq!(Key::parse(good).map(Key::as_str), Ok(good));
         }
         assert_eq!(Key::parse(""), Err(InvalidKey::Empty));
-        assert_eq!(
-            Key::parse(&"k".repeat(513)),
-            Err(InvalidKey::TooLong { bytes: 513 })
-        );
+        assert_eq!(Key::parse(&"k".repeat(513)), Err(InvalidKey::TooLong { bytes: 513 }));
         for bad in ["a\nb", "\0", "\u{7f}", "\u{85}"] {
-            assert_eq!(
-                Key::parse(bad),
-                Err(InvalidKey::ControlCharacter),
-                "{bad:?}"
-            );
+            assert_eq!(Key::parse(bad), Err(InvalidKey::ControlCharacter), "{bad:?}");
         }
         assert_eq!(Key::from_bytes(b"\xff"), Err(InvalidKey::NotUtf8));
     }

@@ -154,11 +154,7 @@ impl Store {
     /// Takes `entry` out again if the key still shows that very entry.
     pub fn forget(&mut self, entry: &Entry) {
         let key = entry.key_bytes();
-        if self
-            .slots
-            .get(key)
-            .is_some_and(|slot| slot.0.version() == entry.version())
-        {
+        if self.slots.get(key).is_some_and(|slot| slot.0.version() == entry.version()) {
             self.slots.remove(key);
             self.tombstones.remove(&entry.version());
         }
@@ -177,11 +173,7 @@ impl Store {
             hasher.write(&(item.value.len() as u64).to_le_bytes());
             hasher.write(item.value);
         }
-        Digest {
-            mark,
-            keys,
-            hash: hasher.finish_128(),
-        }
+        Digest { mark, keys, hash: hasher.finish_128() }
     }
 
     /// Puts `entry` in its slot; one walk, since what is stale is rare and put back.
@@ -207,14 +199,9 @@ struct Slot(Entry);
 impl Slot {
     fn live(&self) -> Option<(&str, Item<'_>)> {
         match self.0.operation() {
-            Operation::Put { key, value } => Some((
-                key,
-                Item {
-                    value,
-                    version: self.0.version(),
-                    entry: &self.0,
-                },
-            )),
+            Operation::Put { key, value } => {
+                Some((key, Item { value, version: self.0.version(), entry: &self.0 }))
+            }
             Operation::Delete { .. } | Operation::Clear | Operation::NoOp => None,
         }
     }

@@ -4,15 +4,10 @@ use kv_core::{Applied, Command, Entry, Epoch, Key, NodeId, Operation, Store, Ver
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-const EPOCH: Epoch = Epoch {
-    counter: 1,
-    node: NodeId(1),
-};
+const EPOCH: Epoch = Epoch { counter: 1, node: NodeId(1) };
 
 fn put(version: Version, key: &str, value: &str) -> Entry {
-    Command::put(Key::parse(key).unwrap(), value.as_bytes())
-        .unwrap()
-        .into_entry(EPOCH, version)
+    Command::put(Key::parse(key).unwrap(), value.as_bytes()).unwrap().into_entry(EPOCH, version)
 }
 
 fn delete(version: Version, key: &str) -> Entry {
@@ -24,10 +19,7 @@ fn clear(version: Version) -> Entry {
 }
 
 fn content(store: &Store) -> Vec<(String, Vec<u8>, Version)> {
-    store
-        .scan("", None)
-        .map(|(key, item)| (key.to_owned(), item.value.to_vec(), item.version))
-        .collect()
+    store.scan("", None).map(|(key, item)| (key.to_owned(), item.value.to_vec(), item.version)).collect()
 }
 
 /// The naive twin: sorts, then replays in order.
@@ -45,9 +37,7 @@ fn replayed(entries: &[Entry]) -> Vec<(String, Vec<u8>, Version)> {
             Operation::NoOp => {}
         }
     }
-    map.into_iter()
-        .map(|(key, (value, version))| (key, value, version))
-        .collect()
+    map.into_iter().map(|(key, (value, version))| (key, value, version)).collect()
 }
 
 #[test]
@@ -80,11 +70,7 @@ fn pruning_drops_tombstones_but_not_what_they_mean() {
     store.apply(&put(3, "b", "y"));
     let before = store.digest(3);
     store.prune(2);
-    assert_eq!(
-        store.apply(&put(1, "a", "x")),
-        Applied::Stale,
-        "a repeat after the tombstone is gone"
-    );
+    assert_eq!(store.apply(&put(1, "a", "x")), Applied::Stale, "a repeat after the tombstone is gone");
     assert_eq!(store.digest(3), before);
     assert_eq!(store.len(), 1);
 }
@@ -96,20 +82,11 @@ fn a_scan_is_ordered_and_resumes_after_a_key() {
         store.apply(&put(version, key, "v"));
     }
     store.apply(&delete(9, "b/2"));
-    let keys = |prefix, after| {
-        store
-            .scan(prefix, after)
-            .map(|(key, _)| key)
-            .collect::<Vec<_>>()
-    };
+    let keys = |prefix, after| store.scan(prefix, after).map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys("", None), ["a", "b/1", "b/3", "c"]);
     assert_eq!(keys("b/", None), ["b/1", "b/3"]);
     assert_eq!(keys("b/", Some("b/1")), ["b/3"]);
-    assert_eq!(
-        keys("b/", Some("a")),
-        ["b/1", "b/3"],
-        "after, but before the prefix"
-    );
+    assert_eq!(keys("b/", Some("a")), ["b/1", "b/3"], "after, but before the prefix");
     assert_eq!(keys("b/", Some("c")), [""; 0]);
 }
 
@@ -124,16 +101,8 @@ fn the_digest_sees_keys_values_versions_and_not_epochs() {
     assert_ne!(base, of(&put(2, "a", "b")));
     assert_ne!(base, of(&put(1, "ab", "")));
     assert_ne!(base, of(&put(1, "a", "c")));
-    let other = Epoch {
-        counter: 8,
-        node: NodeId(8),
-    };
-    assert_eq!(
-        base,
-        of(&Command::put(Key::parse("a").unwrap(), b"b")
-            .unwrap()
-            .into_entry(other, 1))
-    );
+    let other = Epoch { counter: 8, node: NodeId(8) };
+    assert_eq!(base, of(&Command::put(Key::parse("a").unwrap(), b"b").unwrap().into_entry(other, 1)));
 }
 
 /// Entries 1..=n, each a random operation on one of three keys.

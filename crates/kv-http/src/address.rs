@@ -31,10 +31,7 @@ impl Address {
     /// The address of `host` and `port`; an IPv6 host comes without brackets.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
-        Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        }
+        Self { host: host.to_ascii_lowercase(), port }
     }
 
     /// The host, without the brackets of an IPv6 address.
@@ -104,10 +101,7 @@ mod tests {
             (" http://127.0.0.1 ", "http://127.0.0.1:80"),
             ("http://[::1]:9000", "http://[::1]:9000"),
         ] {
-            assert_eq!(
-                text.parse::<Address>().map(|address| address.to_string()),
-                Ok(shown.to_owned())
-            );
+            assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(shown.to_owned()));
         }
     }
 

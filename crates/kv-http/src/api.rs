@@ -28,9 +28,7 @@ pub(crate) async fn answer(
     arrived: Time,
 ) -> Response<Full<Bytes>> {
     let is_write = *request.method() == Method::PUT || *request.uri().path() == *"/reset";
-    route(service, request, arrived)
-        .await
-        .unwrap_or_else(|error| error.response(is_write))
+    route(service, request, arrived).await.unwrap_or_else(|error| error.response(is_write))
 }
 
 async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> Answer {
@@ -48,11 +46,7 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         };
     }
     let is = |method: &Method, allow| {
-        if request.method() == method {
-            Ok(())
-        } else {
-            Err(ApiError::MethodNotAllowed { allow })
-        }
+        if request.method() == method { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
     };
     match path {
         wire::APPEND_PATH => {
@@ -87,16 +81,11 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
 
 /// All that follows `/kv/`, percent-decoded once.
 fn decode_key(raw: &str) -> Result<Cow<'_, str>, ApiError> {
-    let is_escape =
-        |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if raw.split('%').skip(1).any(|rest| !is_escape(rest)) {
-        return Err(ApiError::InvalidKeyPath(
-            "the key holds a broken percent escape",
-        ));
+        return Err(ApiError::InvalidKeyPath("the key holds a broken percent escape"));
     }
-    let key = percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| kv_core::InvalidKey::NotUtf8)?;
+    let key = percent_decode_str(raw).decode_utf8().map_err(|_| kv_core::InvalidKey::NotUtf8)?;
     Key::parse(&key)?;
     if key.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(ApiError::InvalidKeyPath("the key holds a . or .. segment"));
@@ -114,28 +103,17 @@ impl Query {
     /// Reads the query; only `known` parameters may be there, each once.
     pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, ApiError> {
         let mut parsed = Self::default();
-        for pair in query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-        {
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !known.contains(&name) {
-                return Err(ApiError::parameter(
-                    name,
-                    "no such parameter here, or not supported yet",
-                ));
+                return Err(ApiError::parameter(name, "no such parameter here, or not supported yet"));
             }
             if parsed.timeout.is_some() {
                 return Err(ApiError::parameter(name, "given twice"));
             }
-            let ms = value
-                .parse()
-                .ok()
-                .filter(|ms| (1..=TIMEOUT_MS_MAX).contains(ms));
-            let ms = ms.ok_or_else(|| {
-                ApiError::parameter(name, "must be whole milliseconds, 1 to 600000")
-            })?;
+            let ms = value.parse().ok().filter(|ms| (1..=TIMEOUT_MS_MAX).contains(ms));
+            let ms =
+                ms.ok_or_else(|| ApiError::parameter(name, "must be whole milliseconds, 1 to 600000"))?;
             parsed.timeout = Some(Duration::from_millis(ms));
         }
         Ok(parsed)
@@ -146,10 +124,7 @@ impl Query {
 pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), ApiError> {
     for name in ["if-match", "if-none-match", "idempotency-key"] {
         if headers.contains_key(name) {
-            return Err(ApiError::parameter(
-                name,
-                "this header is not supported yet",
-            ));
+            return Err(ApiError::parameter(name, "this header is not supported yet"));
         }
     }
     Ok(())
@@ -157,15 +132,8 @@ pub(crate) fn refuse_conditions(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Refuses a body that does not say it is `expected`.
 pub(crate) fn require_type(headers: &HeaderMap, expected: &'static str) -> Result<(), ApiError> {
-    let given = headers
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    let essence = given
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let essence = given.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(expected.as_bytes()) {
         Ok(())
     } else {
@@ -175,9 +143,7 @@ pub(crate) fn require_type(headers: &HeaderMap, expected: &'static str) -> Resul
 
 pub(crate) fn respond(content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -198,24 +164,15 @@ mod tests {
         ] {
             assert_eq!(decode_key(raw).as_deref(), Ok(key), "{raw}");
         }
-        for raw in [
-            "", "%", "%4", "%zz", "a%", "%ff", "a%0Ab", "..", "a/./b", "%2e%2e/x",
-        ] {
-            assert_eq!(
-                decode_key(raw).map_err(|error| error.status().1),
-                Err("invalid_key"),
-                "{raw}"
-            );
+        for raw in ["", "%", "%4", "%zz", "a%", "%ff", "a%0Ab", "..", "a/./b", "%2e%2e/x"] {
+            assert_eq!(decode_key(raw).map_err(|error| error.status().1), Err("invalid_key"), "{raw}");
         }
     }
 
     #[test]
     fn a_query_holds_only_what_works() {
         let parse = |query| Query::parse(Some(query), &["timeout_ms"]).map(|query| query.timeout);
-        assert_eq!(
-            parse("timeout_ms=250"),
-            Ok(Some(Duration::from_millis(250)))
-        );
+        assert_eq!(parse("timeout_ms=250"), Ok(Some(Duration::from_millis(250))));
         assert_eq!(parse(""), Ok(None));
         for bad in [
             "w=3",
@@ -226,11 +183,7 @@ mod tests {
             "timeout_ms=1&timeout_ms=1",
             "cas",
         ] {
-            assert_eq!(
-                parse(bad).map_err(|error| error.status().1),
-                Err("invalid_parameter"),
-                "{bad}"
-            );
+            assert_eq!(parse(bad).map_err(|error| error.status().1), Err("invalid_parameter"), "{bad}");
         }
     }
 }

@@ -23,11 +23,7 @@ pub(crate) enum BodyError {
 /// Reads the whole body, at most `bytes_max`, in at most `time_max`.
 ///
 /// A body that came in one piece, the common case, is not copied.
-pub(crate) async fn read(
-    body: Incoming,
-    bytes_max: usize,
-    time_max: Duration,
-) -> Result<Bytes, BodyError> {
+pub(crate) async fn read(body: Incoming, bytes_max: usize, time_max: Duration) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
@@ -47,9 +43,7 @@ pub(crate) async fn read(
     });
     match soon.await {
         Some(body) => body,
-        None => tokio::time::timeout(time_max, collecting)
-            .await
-            .unwrap_or(Err(BodyError::TimedOut)),
+        None => tokio::time::timeout(time_max, collecting).await.unwrap_or(Err(BodyError::TimedOut)),
     }
 }
 

@@ -69,10 +69,7 @@ impl Client {
     /// A client of the node at `address`; nothing is connected yet.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Self {
-            address,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { address, idle: Mutex::new(Vec::new()) }
     }
 
     /// Where it leads.
@@ -106,11 +103,7 @@ impl Client {
     /// An open connection that nobody uses.
     async fn reuse(&self) -> Option<Connection> {
         loop {
-            let mut connection = self
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop()?;
+            let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             if connection.ready().await.is_ok() {
                 return Some(connection);
             }
@@ -136,21 +129,12 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Connect`] or [`ClientError::Broken`].
     pub async fn open(address: &Address) -> Result<Self, ClientError> {
-        let failed = |source| ClientError::Connect {
-            address: address.clone(),
-            source,
-        };
-        let stream = TcpStream::connect((address.host(), address.port()))
-            .await
-            .map_err(failed)?;
+        let failed = |source| ClientError::Connect { address: address.clone(), source };
+        let stream = TcpStream::connect((address.host(), address.port())).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let host = HeaderValue::from_str(&address.authority()).map_err(hyper::http::Error::from)?;
-        Ok(Self {
-            sender,
-            io: Box::pin(connection),
-            host,
-        })
+        Ok(Self { sender, io: Box::pin(connection), host })
     }
 
     /// As [`Client::send`], on this connection.
@@ -163,10 +147,7 @@ impl Connection {
         path: &str,
         body: Option<(&'static str, Bytes)>,
     ) -> Result<Response, ClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.host);
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.host);
         if let Some((content_type, _)) = &body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -174,18 +155,11 @@ impl Connection {
         self.ready().await?;
         let Self { sender, io, .. } = self;
         let (head, body) = drive(io, sender.send_request(request)).await?.into_parts();
-        let body =
-            drive(io, collect(body, RESPONSE_BYTES_MAX))
-                .await
-                .map_err(|error| match error {
-                    BodyError::Broken(error) => ClientError::Broken(error),
-                    BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
-                })?;
-        Ok(Response {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
+        let body = drive(io, collect(body, RESPONSE_BYTES_MAX)).await.map_err(|error| match error {
+            BodyError::Broken(error) => ClientError::Broken(error),
+            BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
+        })?;
+        Ok(Response { status: head.status, headers: head.headers, body })
     }
 
     /// Waits until the connection can take a request; an error means that it is closed.
@@ -213,8 +187,6 @@ async fn drive<T>(io: &mut Io, call: impl Future<Output = T>) -> T {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("host", &self.host)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("host", &self.host).finish_non_exhaustive()
     }
 }

@@ -105,10 +105,7 @@ enum Outcome {
 
 impl ApiError {
     pub(crate) fn parameter(name: &str, reason: &'static str) -> Self {
-        Self::InvalidParameter {
-            name: name.to_owned(),
-            reason,
-        }
+        Self::InvalidParameter { name: name.to_owned(), reason }
     }
 
     pub(crate) fn from_body(error: &BodyError, bytes_max: usize) -> Self {
@@ -128,9 +125,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NotLeader { .. } => (StatusCode::METHOD_NOT_ALLOWED, "not_leader"),
             Self::NotFollower => (StatusCode::METHOD_NOT_ALLOWED, "not_follower"),
-            Self::InvalidKey(_) | Self::InvalidKeyPath(_) => {
-                (StatusCode::BAD_REQUEST, "invalid_key")
-            }
+            Self::InvalidKey(_) | Self::InvalidKeyPath(_) => (StatusCode::BAD_REQUEST, "invalid_key"),
             Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
             Self::UnsupportedMediaType { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
@@ -183,16 +178,9 @@ impl ApiError {
     /// A missed quorum has the report's shape; everything else is a sentence.
     fn detail(&self, outcome: Outcome) -> Value {
         let (message, acks, required, version) = match self {
-            Self::Write(WriteError::Unknown {
-                version,
-                acks,
-                required,
-            }) => (
-                "Write quorum not met".to_owned(),
-                *acks,
-                *required,
-                Some(*version),
-            ),
+            Self::Write(WriteError::Unknown { version, acks, required }) => {
+                ("Write quorum not met".to_owned(), *acks, *required, Some(*version))
+            }
             Self::Write(WriteError::NoQuorum { required, .. }) => {
                 ("Write quorum not met".to_owned(), 0, *required, None)
             }
@@ -238,9 +226,9 @@ enum WireRefusal {
 impl From<Refusal> for WireRefusal {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::WrongCluster { held } => Self::WrongCluster {
-                held: held.map(|cluster| cluster.to_string()),
-            },
+            Refusal::WrongCluster { held } => {
+                Self::WrongCluster { held: held.map(|cluster| cluster.to_string()) }
+            }
             Refusal::StaleEpoch { promised } => Self::StaleEpoch {
                 counter: format!("{:x}", promised.counter),
                 node: promised.node.to_string(),
@@ -260,15 +248,12 @@ pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     Some(match serde_json::from_slice::<Body>(body).ok()?.refusal {
         WireRefusal::WrongCluster { held: None } => Refusal::WrongCluster { held: None },
-        WireRefusal::WrongCluster { held: Some(held) } => Refusal::WrongCluster {
-            held: Some(ClusterId(hex(&held)?)),
-        },
-        WireRefusal::StaleEpoch { counter, node } => Refusal::StaleEpoch {
-            promised: Epoch {
-                counter: hex(&counter)?,
-                node: NodeId(hex(&node)?),
-            },
-        },
+        WireRefusal::WrongCluster { held: Some(held) } => {
+            Refusal::WrongCluster { held: Some(ClusterId(hex(&held)?)) }
+        }
+        WireRefusal::StaleEpoch { counter, node } => {
+            Refusal::StaleEpoch { promised: Epoch { counter: hex(&counter)?, node: NodeId(hex(&node)?) } }
+        }
         WireRefusal::Conflict { version } => Refusal::Conflict { version },
         WireRefusal::BeyondWindow { version, last } => Refusal::BeyondWindow { version, last },
     })

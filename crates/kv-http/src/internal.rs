@@ -21,8 +21,7 @@ pub(crate) async fn append(service: &Service, request: Request<Incoming>) -> Ans
     let bytes_max = service.config.batch_bytes_max;
     let body = body::read(request.into_body(), bytes_max, service.config.body_timeout).await;
     let body = body.map_err(|error| ApiError::from_body(&error, bytes_max))?;
-    let append =
-        wire::decode_append(&body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
+    let append = wire::decode_append(&body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
     reply(follower, kv_replication::Request::Append(append))
 }
 

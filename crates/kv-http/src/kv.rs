@@ -73,13 +73,8 @@ pub(crate) fn get(node: &Node, key: &str, query: Option<&str>) -> Answer {
         Node::Follower(follower) => follower.get(key),
     };
     let read = read.ok_or(ApiError::KeyNotFound)?;
-    let mut response = respond(
-        JSON,
-        to_json(&Shown {
-            value: text(read.value())?,
-            version: read.version(),
-        })?,
-    );
+    let mut response =
+        respond(JSON, to_json(&Shown { value: text(read.value())?, version: read.version() })?);
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", read.version())) {
         response.headers_mut().insert(ETAG, tag);
     }
@@ -110,21 +105,10 @@ pub(crate) async fn put(
         command(service, &key, &body.value)?
     };
     let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
-    let Committed { entry, acks } = leader
-        .handle
-        .write_until(command, deadline)
-        .await
-        .map_err(ApiError::Write)?;
+    let Committed { entry, acks } =
+        leader.handle.write_until(command, deadline).await.map_err(ApiError::Write)?;
     let (version, read) = (entry.version(), Read::from(entry));
-    Ok(respond(
-        JSON,
-        to_json(&Written {
-            key: read.key(),
-            value: text(read.value())?,
-            version,
-            acks,
-        })?,
-    ))
+    Ok(respond(JSON, to_json(&Written { key: read.key(), value: text(read.value())?, version, acks })?))
 }
 
 /// A write in the report's form, from a leader that knows no epochs.
@@ -137,19 +121,11 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
     let body: ReplicateBody<'_> = serde_json::from_slice(&body)
         .map_err(|error| invalid(&error, r#"{"key": "…", "value": "…", "version": 1}"#))?;
     if !(1..=VERSION_MAX).contains(&body.version) {
-        return Err(ApiError::InvalidBody(format!(
-            "the version must be 1 to {VERSION_MAX}"
-        )));
+        return Err(ApiError::InvalidBody(format!("the version must be 1 to {VERSION_MAX}")));
     }
     let entry = command(service, &body.key, &body.value)?.into_entry(Epoch::ZERO, body.version);
     match follower.adopt(&entry) {
-        Adopted::Now(version) => Ok(respond(
-            JSON,
-            to_json(&Replicated {
-                key: &body.key,
-                version,
-            })?,
-        )),
+        Adopted::Now(version) => Ok(respond(JSON, to_json(&Replicated { key: &body.key, version })?)),
         Adopted::Claimed { promised } => Err(ApiError::Claimed { promised }),
     }
 }
@@ -163,11 +139,7 @@ pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrive
     match &service.node {
         Node::Leader(leader) => {
             let deadline = arrived + leader.write_timeout;
-            leader
-                .handle
-                .write_until(Command::clear(), deadline)
-                .await
-                .map_err(ApiError::Write)?;
+            leader.handle.write_until(Command::clear(), deadline).await.map_err(ApiError::Write)?;
         }
         Node::Follower(follower) => follower.reset(),
     }
@@ -222,13 +194,7 @@ impl Serialize for Dump<'_> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for read in self.0 {
             let value = std::str::from_utf8(read.value()).map_err(S::Error::custom)?;
-            map.serialize_entry(
-                read.key(),
-                &Shown {
-                    value,
-                    version: read.version(),
-                },
-            )?;
+            map.serialize_entry(read.key(), &Shown { value, version: read.version() })?;
         }
         map.end()
     }

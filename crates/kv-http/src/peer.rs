@@ -17,43 +17,33 @@ impl PeerTransport {
     /// Leads to these followers, in this order.
     #[must_use]
     pub fn new(followers: impl IntoIterator<Item = Address>) -> Self {
-        Self {
-            followers: followers.into_iter().map(Client::new).collect(),
-        }
+        Self { followers: followers.into_iter().map(Client::new).collect() }
     }
 }
 
 impl Transport for PeerTransport {
     async fn send(&self, follower: usize, request: Request) -> Result<Reply, TransportError> {
-        let client = self
-            .followers
-            .get(follower)
-            .ok_or(TransportError::NoSuchFollower(follower))?;
+        let client = self.followers.get(follower).ok_or(TransportError::NoSuchFollower(follower))?;
         let (path, body) = match &request {
             Request::Probe => (wire::PROBE_PATH, Bytes::new()),
             Request::Append(append) => (wire::APPEND_PATH, wire::encode_append(append)),
         };
         drop(request); // the entries are in the body now: they need not live as long as the call
-        let response = client
-            .send(Method::POST, path, Some((wire::CONTENT_TYPE, body)))
-            .await
-            .map_err(broken)?;
+        let response =
+            client.send(Method::POST, path, Some((wire::CONTENT_TYPE, body))).await.map_err(broken)?;
         read(&response)
     }
 }
 
 fn read(response: &Response) -> Result<Reply, TransportError> {
     if response.status == StatusCode::OK {
-        let held = wire::decode_held(&response.body)
-            .map_err(|error| TransportError::Foreign(error.to_string()))?;
+        let held =
+            wire::decode_held(&response.body).map_err(|error| TransportError::Foreign(error.to_string()))?;
         return Ok(Ok(held));
     }
     match refusal_from_json(&response.body) {
         Some(refusal) => Ok(Err(refusal)),
-        None => Err(TransportError::Foreign(format!(
-            "it answered {}",
-            response.status
-        ))),
+        None => Err(TransportError::Foreign(format!("it answered {}", response.status))),
     }
 }
 

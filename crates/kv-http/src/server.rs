@@ -100,22 +100,13 @@ pub async fn serve(
     if let Node::Leader(leader) = &service.node {
         leader.handle.drain();
     }
-    if tokio::time::timeout(drain_timeout, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            ?drain_timeout,
-            "requests were still open at the end of the drain"
-        );
+    if tokio::time::timeout(drain_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!(?drain_timeout, "requests were still open at the end of the drain");
     }
 }
 
 /// The next connection, as soon as there is room for one; none if the system could not give it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.ok()?;
     let accepted = match listener.accept().await {
         Ok((stream, _)) => stream.set_nodelay(true).map(|()| stream),
@@ -132,10 +123,7 @@ async fn accept(
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the system gives no event to wait for here"
-)]
+#[expect(clippy::disallowed_methods, reason = "the system gives no event to wait for here")]
 async fn pause_after_accept_error() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }

@@ -86,13 +86,7 @@ pub fn decode_append(bytes: &[u8]) -> Result<Append, WireError> {
     if !rest.is_empty() {
         return Err(WireError::Length);
     }
-    Ok(Append {
-        cluster,
-        epoch,
-        recovered,
-        mark,
-        entries,
-    })
+    Ok(Append { cluster, epoch, recovered, mark, entries })
 }
 
 /// Writes what a follower holds.
@@ -120,10 +114,7 @@ pub fn encode_held(held: &Held) -> Bytes {
 /// [`WireError`] for anything that [`encode_held`] could not have written.
 pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
     let mut rest = bytes;
-    let identity = Identity {
-        node: NodeId(take_u64(&mut rest)?),
-        resets: take_u64(&mut rest)?,
-    };
+    let identity = Identity { node: NodeId(take_u64(&mut rest)?), resets: take_u64(&mut rest)? };
     let claimed = take_bool(&mut rest)?;
     let cluster = ClusterId(take_u64(&mut rest)?);
     let promised = take_epoch(&mut rest)?;
@@ -144,14 +135,7 @@ pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
     if !rest.is_empty() {
         return Err(WireError::Length);
     }
-    Ok(Held {
-        identity,
-        cluster: claimed.then_some(cluster),
-        promised,
-        mark,
-        ranges,
-        has_data,
-    })
+    Ok(Held { identity, cluster: claimed.then_some(cluster), promised, mark, ranges, has_data })
 }
 
 fn put_epoch(out: &mut Vec<u8>, epoch: Epoch) {
@@ -160,10 +144,7 @@ fn put_epoch(out: &mut Vec<u8>, epoch: Epoch) {
 }
 
 fn take_epoch(rest: &mut &[u8]) -> Result<Epoch, WireError> {
-    Ok(Epoch {
-        counter: take_u64(rest)?,
-        node: NodeId(take_u64(rest)?),
-    })
+    Ok(Epoch { counter: take_u64(rest)?, node: NodeId(take_u64(rest)?) })
 }
 
 fn take_u64(rest: &mut &[u8]) -> Result<u64, WireError> {

@@ -107,8 +107,6 @@ impl Default for Limits {
 
 impl Default for FollowerConfig {
     fn default() -> Self {
-        Self {
-            window_entries_max: 250_000,
-        }
+        Self { window_entries_max: 250_000 }
     }
 }

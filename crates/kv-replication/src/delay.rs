@@ -33,11 +33,7 @@ pub struct InvalidDelays {
 
 impl DelayLaw {
     /// No delay at all.
-    pub const NONE: DelayLaw = DelayLaw {
-        seed: 0,
-        min: Duration::ZERO,
-        max: Duration::ZERO,
-    };
+    pub const NONE: DelayLaw = DelayLaw { seed: 0, min: Duration::ZERO, max: Duration::ZERO };
 
     /// Uniform between `min` and `max`, both included, in whole nanoseconds.
     ///
@@ -88,15 +84,8 @@ impl DelayLaw {
     /// The `rank`-th smallest (from 1) of the delays of `version` to the followers 0..`followers`:
     /// how long a write with that quorum has to wait at least.
     #[must_use]
-    pub fn order_statistic(
-        &self,
-        rank: usize,
-        followers: usize,
-        version: Version,
-    ) -> Option<Duration> {
-        let mut delays: Vec<_> = (0..followers)
-            .map(|follower| self.delay(follower, version))
-            .collect();
+    pub fn order_statistic(&self, rank: usize, followers: usize, version: Version) -> Option<Duration> {
+        let mut delays: Vec<_> = (0..followers).map(|follower| self.delay(follower, version)).collect();
         delays.sort_unstable();
         delays.get(rank.checked_sub(1)?).copied()
     }
@@ -165,9 +154,7 @@ mod tests {
     /// Pinned: a change of these numbers changes what a seed means to everyone who wrote one down.
     #[test]
     fn the_delays_of_seed_1_never_change() {
-        let drawn: Vec<u128> = (0..5)
-            .map(|follower| law(1).delay(follower, 1).as_micros())
-            .collect();
+        let drawn: Vec<u128> = (0..5).map(|follower| law(1).delay(follower, 1).as_micros()).collect();
         assert_eq!(drawn, [294_927, 817_991, 109_845, 620_932, 848_808]);
     }
 
@@ -176,14 +163,10 @@ mod tests {
     fn the_means_are_those_of_order_statistics() {
         let versions = 4_000;
         for rank in 1..=5 {
-            let total: f64 = (1..=versions)
-                .map(|v| law(7).order_statistic(rank, 5, v).unwrap().as_secs_f64())
-                .sum();
+            let total: f64 =
+                (1..=versions).map(|v| law(7).order_statistic(rank, 5, v).unwrap().as_secs_f64()).sum();
             let mean = total / f64::from(u32::try_from(versions).unwrap());
-            assert!(
-                (mean - rank as f64 / 6.0).abs() < 0.012,
-                "rank {rank}: {mean}"
-            );
+            assert!((mean - rank as f64 / 6.0).abs() < 0.012, "rank {rank}: {mean}");
         }
         assert_eq!(law(7).order_statistic(0, 5, 1), None);
         assert_eq!(law(7).order_statistic(6, 5, 1), None);
@@ -193,10 +176,7 @@ mod tests {
     fn bounds_may_be_equal_but_not_crossed() {
         let (one, two) = (Duration::from_millis(1), Duration::from_millis(2));
         assert_eq!(DelayLaw::uniform(1, one, one).unwrap().delay(3, 9), one);
-        assert_eq!(
-            DelayLaw::uniform(1, two, one),
-            Err(InvalidDelays { min: two, max: one })
-        );
+        assert_eq!(DelayLaw::uniform(1, two, one), Err(InvalidDelays { min: two, max: one }));
         assert!(DelayLaw::NONE.is_none() && DelayLaw::NONE.delay(0, 1).is_zero());
     }
 

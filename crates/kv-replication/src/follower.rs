@@ -4,8 +4,7 @@ use kv_core::{Entry, Epoch, Item, NodeId, Store, VERSION_MAX, Version};
 
 use crate::overlay::Overlay;
 use crate::{
-    Append, ClusterId, FollowerConfig, HELD_RANGES_MAX, Held, Identity, RangeSet, Refusal, Reply,
-    Request,
+    Append, ClusterId, FollowerConfig, HELD_RANGES_MAX, Held, Identity, RangeSet, Refusal, Reply, Request,
 };
 
 /// Holds what a leader sends, and says what it holds.
@@ -78,9 +77,7 @@ impl Follower {
         let (Some(key), false) = (key_of(entry), self.is_claimed()) else {
             return match key_of(entry).map(|key| self.version_of(key)) {
                 Some(held) if self.held.contains(entry.version()) => Adopted::Now(held),
-                _ => Adopted::Claimed {
-                    promised: self.promised,
-                },
+                _ => Adopted::Claimed { promised: self.promised },
             };
         };
         self.store.apply(entry);
@@ -147,14 +144,9 @@ impl Follower {
             return Err(Refusal::WrongCluster { held: self.cluster });
         }
         if append.epoch < self.promised {
-            return Err(Refusal::StaleEpoch {
-                promised: self.promised,
-            });
+            return Err(Refusal::StaleEpoch { promised: self.promised });
         }
-        let last = self
-            .mark
-            .saturating_add(self.config.window_entries_max)
-            .min(VERSION_MAX);
+        let last = self.mark.saturating_add(self.config.window_entries_max).min(VERSION_MAX);
         for entry in &append.entries {
             let version = entry.version();
             if version > last {
@@ -173,11 +165,7 @@ impl Follower {
         if append.epoch > self.promised {
             self.promised = append.epoch;
             // What older epochs left is kept aside, but not held under this one.
-            self.held = if self.mark > 0 {
-                [1..=self.mark].into_iter().collect()
-            } else {
-                RangeSet::new()
-            };
+            self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
         }
         if append.recovered && self.void_below < append.epoch {
             self.void_below = append.epoch;

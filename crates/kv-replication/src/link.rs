@@ -127,9 +127,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new() -> Self {
         Self {
-            state: LinkState::Down {
-                retry_at: Time::ZERO,
-            },
+            state: LinkState::Down { retry_at: Time::ZERO },
             identity: None,
             claimed: false,
             acked: RangeSet::new(),
@@ -183,10 +181,7 @@ impl Link {
         if first < log.first() {
             return Err(self.behind(log));
         }
-        let window_last = self
-            .acked
-            .watermark()
-            .saturating_add(limits.window_entries_max);
+        let window_last = self.acked.watermark().saturating_add(limits.window_entries_max);
         let mut entries = Vec::new();
         let mut bytes = 0;
         for version in self.ready.iter().flatten() {
@@ -212,19 +207,11 @@ impl Link {
     /// # Errors
     /// [`LinkError::BehindLog`] if the follower lacks what is no longer in the log.
     pub(crate) fn start_streaming(&mut self, log: &Log) -> Result<(), LinkError> {
-        if self
-            .acked
-            .gaps(1..=log.first().saturating_sub(1))
-            .next()
-            .is_some()
-        {
+        if self.acked.gaps(1..=log.first().saturating_sub(1)).next().is_some() {
             return Err(self.behind(log));
         }
         self.ready = self.acked.gaps(log.first()..=log.last()).collect();
-        let elsewhere = self
-            .attempts
-            .iter()
-            .flat_map(|attempt| attempt.versions.iter());
+        let elsewhere = self.attempts.iter().flat_map(|attempt| attempt.versions.iter());
         let delayed = self.line.versions().map(|version| version..=version);
         for range in elsewhere.chain(delayed) {
             self.ready.remove_range(range);
@@ -241,13 +228,7 @@ impl Link {
 
     /// It does not: asked again after a pause that doubles, with jitter so that several followers
     /// that failed together are not asked together for ever.
-    pub(crate) fn fail(
-        &mut self,
-        now: Time,
-        error: LinkError,
-        timing: &Timing,
-        rng: &mut ChaCha8Rng,
-    ) {
+    pub(crate) fn fail(&mut self, now: Time, error: LinkError, timing: &Timing, rng: &mut ChaCha8Rng) {
         let pause = match error {
             LinkError::NewIdentity => Duration::ZERO,
             _ => backoff(self.failures, timing, rng),
@@ -255,9 +236,7 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.down_seen = Some(now);
         self.last_error = Some(error);
-        self.state = LinkState::Down {
-            retry_at: now + pause,
-        };
+        self.state = LinkState::Down { retry_at: now + pause };
     }
 
     /// When this link needs the machine again.
@@ -268,25 +247,16 @@ impl Link {
             LinkState::Streaming | LinkState::Probing | LinkState::Fresh => None,
         };
         let attempts = self.attempts.iter().map(|attempt| attempt.deadline);
-        own.into_iter()
-            .chain(attempts)
-            .chain(self.line.next_due())
-            .min()
+        own.into_iter().chain(attempts).chain(self.line.next_due()).min()
     }
 
     fn behind(&self, log: &Log) -> LinkError {
-        LinkError::BehindLog {
-            watermark: self.acked.watermark(),
-            log_first: log.first(),
-        }
+        LinkError::BehindLog { watermark: self.acked.watermark(), log_first: log.first() }
     }
 }
 
 fn backoff(failures: u32, timing: &Timing, rng: &mut ChaCha8Rng) -> Duration {
-    let pause = timing
-        .retry_first
-        .saturating_mul(1 << failures.min(20))
-        .min(timing.retry_max);
+    let pause = timing.retry_first.saturating_mul(1 << failures.min(20)).min(timing.retry_max);
     let half = pause / 2;
     half + half.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }

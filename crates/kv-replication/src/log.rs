@@ -28,11 +28,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: VecDeque::new(),
-            first: 1,
-            bytes: 0,
-        }
+        Self { slots: VecDeque::new(), first: 1, bytes: 0 }
     }
 
     /// The oldest version that is still here, or the next one if none is.
@@ -56,12 +52,7 @@ impl Log {
     pub(crate) fn push(&mut self, entry: Entry, waiter: Option<WriteId>) {
         debug_assert_eq!(entry.version(), self.last() + 1);
         self.bytes += entry.frame().len();
-        self.slots.push_back(Slot {
-            entry,
-            acks: 0,
-            committed: false,
-            waiter,
-        });
+        self.slots.push_back(Slot { entry, acks: 0, committed: false, waiter });
     }
 
     pub(crate) fn get(&self, version: Version) -> Option<&Slot> {

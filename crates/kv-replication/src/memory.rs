@@ -22,13 +22,8 @@ impl MemoryTransport {
     /// One wire to each of `followers`.
     #[must_use]
     pub fn new(followers: Vec<FollowerHandle>) -> Self {
-        let wire = |follower| Wire {
-            follower: Mutex::new(follower),
-            cut: AtomicBool::new(false),
-        };
-        Self {
-            wires: followers.into_iter().map(wire).collect(),
-        }
+        let wire = |follower| Wire { follower: Mutex::new(follower), cut: AtomicBool::new(false) };
+        Self { wires: followers.into_iter().map(wire).collect() }
     }
 
     /// Cuts the wire to a follower, or mends it.
@@ -48,10 +43,7 @@ impl MemoryTransport {
 
 impl Transport for MemoryTransport {
     async fn send(&self, follower: usize, request: Request) -> Result<Reply, TransportError> {
-        let wire = self
-            .wires
-            .get(follower)
-            .ok_or(TransportError::NoSuchFollower(follower))?;
+        let wire = self.wires.get(follower).ok_or(TransportError::NoSuchFollower(follower))?;
         if wire.cut.load(Ordering::SeqCst) {
             return Err(TransportError::Broken("the wire is cut".to_owned()));
         }

@@ -58,10 +58,7 @@ impl Overlay {
     }
 
     /// Every live key, with everything pending seen above `store`, in key order.
-    pub(crate) fn scan<'a>(
-        &'a self,
-        store: &'a Store,
-    ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
+    pub(crate) fn scan<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = (&'a str, Item<'a>)> {
         let mut below = store.scan("", None).peekable();
         let mut above = self.newest().scan("", None).peekable();
         std::iter::from_fn(move || {
@@ -72,11 +69,7 @@ impl Overlay {
                     (None, Some(_)) => true,
                     (Some((low, _)), Some((high, _))) => high <= low,
                 };
-                let (key, _) = if from_above {
-                    above.next()?
-                } else {
-                    below.next()?
-                };
+                let (key, _) = if from_above { above.next()? } else { below.next()? };
                 if from_above && below.peek().is_some_and(|(low, _)| *low == key) {
                     below.next();
                 }
@@ -105,10 +98,7 @@ mod tests {
 
     use super::*;
 
-    const EPOCH: Epoch = Epoch {
-        counter: 1,
-        node: NodeId(1),
-    };
+    const EPOCH: Epoch = Epoch { counter: 1, node: NodeId(1) };
 
     fn entry(version: Version, op: u8) -> Entry {
         let key = Key::parse(["a", "b", "c"][usize::from(op % 3)]).unwrap();

@@ -86,9 +86,8 @@ mod tests {
                 let sets_of = |size: usize| {
                     (0_u32..1 << followers).filter(move |set| set.count_ones() as usize == size)
                 };
-                let meets_all = |size| {
-                    sets_of(size).all(|asked| sets_of(write).all(|acked| asked & acked != 0))
-                };
+                let meets_all =
+                    |size| sets_of(size).all(|asked| sets_of(write).all(|acked| asked & acked != 0));
                 let smallest = (0..=followers).find(|&size| meets_all(size));
                 assert_eq!(Some(quorum.recovery()), smallest, "{quorum:?}");
                 for acks in 0..=followers {
@@ -101,17 +100,8 @@ mod tests {
 
     #[test]
     fn what_can_never_be_met_is_refused() {
-        assert_eq!(
-            Quorum::new(2, 3),
-            Err(InvalidQuorum::Unsatisfiable {
-                write: 3,
-                followers: 2
-            })
-        );
-        assert_eq!(
-            Quorum::new(65, 3),
-            Err(InvalidQuorum::TooManyFollowers { followers: 65 })
-        );
+        assert_eq!(Quorum::new(2, 3), Err(InvalidQuorum::Unsatisfiable { write: 3, followers: 2 }));
+        assert_eq!(Quorum::new(65, 3), Err(InvalidQuorum::TooManyFollowers { followers: 65 }));
         assert_eq!(Quorum::new(0, 0).map(Quorum::recovery), Ok(0));
         assert_eq!(Quorum::new(5, 0).map(Quorum::recovery), Ok(5));
     }

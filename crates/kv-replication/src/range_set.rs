@@ -39,10 +39,7 @@ impl RangeSet {
     /// How many versions are in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|(first, last)| last - first + 1)
-            .sum()
+        self.ranges.iter().map(|(first, last)| last - first + 1).sum()
     }
 
     /// The ranges, in order.
@@ -74,10 +71,7 @@ impl RangeSet {
     /// Whether `version` is in the set.
     #[must_use]
     pub fn contains(&self, version: Version) -> bool {
-        self.ranges
-            .range(..=version)
-            .next_back()
-            .is_some_and(|(_, &last)| version <= last)
+        self.ranges.range(..=version).next_back().is_some_and(|(_, &last)| version <= last)
     }
 
     /// Adds one version.
@@ -134,9 +128,7 @@ impl RangeSet {
     /// Takes out and returns every version up to and including `last`.
     pub fn take_through(&mut self, last: Version) -> Self {
         let above = self.ranges.split_off(&last.saturating_add(1));
-        let mut taken = Self {
-            ranges: std::mem::replace(&mut self.ranges, above),
-        };
+        let mut taken = Self { ranges: std::mem::replace(&mut self.ranges, above) };
         if let Some(mut tail) = taken.ranges.last_entry()
             && *tail.get() > last
         {
@@ -147,10 +139,7 @@ impl RangeSet {
     }
 
     /// The parts of `range` that are *not* in the set, in order.
-    pub fn gaps(
-        &self,
-        range: RangeInclusive<Version>,
-    ) -> impl Iterator<Item = RangeInclusive<Version>> + '_ {
+    pub fn gaps(&self, range: RangeInclusive<Version>) -> impl Iterator<Item = RangeInclusive<Version>> + '_ {
         let (first, last) = range.into_inner();
         let before = self.ranges.range(..=first).next_back();
         let mut next = match before {
@@ -158,11 +147,7 @@ impl RangeSet {
             _ => first,
         };
         // The range that begins at or before `first` is already dealt with.
-        let inside = if first < last {
-            self.ranges.range(first + 1..=last)
-        } else {
-            self.ranges.range(0..0)
-        };
+        let inside = if first < last { self.ranges.range(first + 1..=last) } else { self.ranges.range(0..0) };
         inside
             .map(|(&held_first, &held_last)| (held_first, held_last))
             .chain(std::iter::once((last.saturating_add(1), last)))
@@ -177,14 +162,7 @@ impl RangeSet {
     /// The set's lowest `ranges_max` ranges.
     #[must_use]
     pub fn lowest(&self, ranges_max: usize) -> Self {
-        Self {
-            ranges: self
-                .ranges
-                .iter()
-                .take(ranges_max)
-                .map(|(&first, &last)| (first, last))
-                .collect(),
-        }
+        Self { ranges: self.ranges.iter().take(ranges_max).map(|(&first, &last)| (first, last)).collect() }
     }
 }
 
@@ -226,10 +204,7 @@ mod tests {
     fn neighbours_grow_together() {
         let set: RangeSet = [6..=6, 1..=2, 9..=12, 3..=4].into_iter().collect();
         assert_eq!(format!("{set:?}"), "{1-4 6 9-12}");
-        assert_eq!(
-            (set.watermark(), set.first(), set.last(), set.len()),
-            (4, Some(1), Some(12), 9)
-        );
+        assert_eq!((set.watermark(), set.first(), set.last(), set.len()), (4, Some(1), Some(12), 9));
         assert_eq!(set.gaps(2..=10).collect::<Vec<_>>(), [5..=5, 7..=8]);
         assert_eq!(format!("{:?}", set.lowest(2)), "{1-4 6}");
     }

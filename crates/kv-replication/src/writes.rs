@@ -66,10 +66,6 @@ impl Writes {
 
     /// Every write that has a version, oldest first.
     pub(crate) fn assigned(&self) -> Vec<WriteId> {
-        self.open
-            .keys()
-            .filter(|id| !self.parked.contains(id))
-            .copied()
-            .collect()
+        self.open.keys().filter(|id| !self.parked.contains(id)).copied().collect()
     }
 }

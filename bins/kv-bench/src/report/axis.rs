@@ -91,10 +91,7 @@ mod tests {
     use super::*;
 
     fn labels(axis: &Axis) -> Vec<String> {
-        axis.ticks
-            .iter()
-            .map(|tick| axis.format_ext(tick))
-            .collect()
+        axis.ticks.iter().map(|tick| axis.format_ext(tick)).collect()
     }
 
     #[test]
@@ -110,10 +107,7 @@ mod tests {
             for digit in [1.0, 1.3, 2.0, 3.9, 5.0, 7.7, 9.99] {
                 let max_ms = digit * 10f64.powi(exponent);
                 let axis = Axis::of_latencies(max_ms);
-                assert!(
-                    axis.ticks.iter().all(|&tick| tick <= axis.range.end),
-                    "{max_ms}"
-                );
+                assert!(axis.ticks.iter().all(|&tick| tick <= axis.range.end), "{max_ms}");
                 let mut labels = labels(&axis);
                 assert!((4..=9).contains(&labels.len()), "{max_ms}: {labels:?}");
                 labels.dedup();
@@ -126,18 +120,13 @@ mod tests {
     fn small_latencies_have_decimals() {
         assert_eq!(
             labels(&Axis::of_latencies(0.024)),
-            [
-                "0.000", "0.005", "0.010", "0.015", "0.020", "0.025", "0.030"
-            ]
+            ["0.000", "0.005", "0.010", "0.015", "0.020", "0.025", "0.030"]
         );
     }
 
     #[test]
     fn without_latencies_there_is_still_an_axis() {
-        assert_eq!(
-            labels(&Axis::of_latencies(0.0)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
+        assert_eq!(labels(&Axis::of_latencies(0.0)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
     }
 
     #[test]

@@ -22,8 +22,7 @@ pub(crate) struct InvalidFont;
 pub(super) fn register() -> Result<(), InvalidFont> {
     // Static, because the library keeps one table of fonts for the whole process.
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let registered =
-        REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, ROBOTO).is_ok());
+    let registered = REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, ROBOTO).is_ok());
     registered.then_some(()).ok_or(InvalidFont)
 }
 

@@ -78,10 +78,7 @@ fn paint_body<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, chart: &Chart) 
         .margin_left(14)
         .x_label_area_size(60)
         .y_label_area_size(76)
-        .build_cartesian_2d(
-            Axis::of_quorums(chart.quorums),
-            Axis::of_latencies(chart.max_ms()),
-        )?;
+        .build_cartesian_2d(Axis::of_quorums(chart.quorums), Axis::of_latencies(chart.max_ms()))?;
     context
         .configure_mesh()
         .bold_line_style(GRID)
@@ -98,14 +95,13 @@ fn paint_body<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, chart: &Chart) 
     let line = MEASURED.stroke_width(2);
     let means = chart.measured.iter();
     let means = means.map(|point| (point.quorum, point.mean_ms));
-    context
-        .draw_series(LineSeries::new(means, line))?
-        .label("measured: mean and its 95% interval")
-        .legend(move |at| {
+    context.draw_series(LineSeries::new(means, line))?.label("measured: mean and its 95% interval").legend(
+        move |at| {
             EmptyElement::at(at)
                 + PathElement::new([(0, 0), (LEGEND_WIDTH, 0)], line)
                 + Circle::new((LEGEND_WIDTH / 2, 0), 5, MEASURED.filled())
-        });
+        },
+    );
 
     if !chart.theory.is_empty() {
         paint_theory(&mut context, chart)?;

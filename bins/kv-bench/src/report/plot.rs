@@ -42,18 +42,12 @@ pub(crate) fn draw(summary: &Summary, png: &Path, svg: &Path) -> Result<(), Plot
     font::register()?;
 
     let staged_png = Staged::beside(png)?;
-    paint(BitMapBackend::new(staged_png.temp(), SIZE), &chart).map_err(|source| {
-        PlotError::Draw {
-            path: png.to_owned(),
-            source,
-        }
-    })?;
+    paint(BitMapBackend::new(staged_png.temp(), SIZE), &chart)
+        .map_err(|source| PlotError::Draw { path: png.to_owned(), source })?;
 
     let mut text = String::new();
-    paint(SVGBackend::with_string(&mut text, SIZE), &chart).map_err(|source| PlotError::Draw {
-        path: svg.to_owned(),
-        source,
-    })?;
+    paint(SVGBackend::with_string(&mut text, SIZE), &chart)
+        .map_err(|source| PlotError::Draw { path: svg.to_owned(), source })?;
     let staged_svg = Staged::beside(svg)?;
     staged_svg.fill(&text)?;
 
@@ -89,31 +83,20 @@ pub(super) struct Measured {
 impl Chart {
     /// Picks the rows that have latencies; `None` if there are none.
     fn of(summary: &Summary) -> Option<Self> {
-        let rows = || {
-            summary
-                .results
-                .iter()
-                .filter(|row| row.avg_latency_ms.is_some())
-        };
+        let rows = || summary.results.iter().filter(|row| row.avg_latency_ms.is_some());
         let largest = rows().map(|row| row.quorum).max()?;
         Some(Self {
             subtitle: subtitle(&summary.meta, &summary.results),
             quorums: largest.max(summary.meta.followers.unwrap_or(1)).max(1),
             measured: rows().filter_map(Measured::of).collect(),
-            theory: rows()
-                .filter_map(|row| Some((row.quorum as f64, row.theory_ms?)))
-                .collect(),
+            theory: rows().filter_map(|row| Some((row.quorum as f64, row.theory_ms?))).collect(),
         })
     }
 
     /// The highest value to show, in ms.
     pub(super) fn max_ms(&self) -> f64 {
-        let bars = self
-            .measured
-            .iter()
-            .map(|point| point.mean_ms + point.ci95_ms.unwrap_or(0.0));
-        bars.chain(self.theory.iter().map(|(_, ms)| *ms))
-            .fold(0.0, f64::max)
+        let bars = self.measured.iter().map(|point| point.mean_ms + point.ci95_ms.unwrap_or(0.0));
+        bars.chain(self.theory.iter().map(|(_, ms)| *ms)).fold(0.0, f64::max)
     }
 }
 
@@ -121,11 +104,7 @@ impl Measured {
     /// The point of a row; `None` if it has no latencies.
     fn of(row: &Row) -> Option<Self> {
         let mean_ms = row.avg_latency_ms?;
-        Some(Self {
-            quorum: row.quorum as f64,
-            mean_ms,
-            ci95_ms: row.ci95_ms,
-        })
+        Some(Self { quorum: row.quorum as f64, mean_ms, ci95_ms: row.ci95_ms })
     }
 
     /// The ends of the interval, in ms; both are the mean if there is no interval. A wide interval
@@ -143,11 +122,7 @@ fn subtitle(meta: &Meta, rows: &[Row]) -> String {
     if let Some(n) = meta.followers {
         parts.push(format!("N = {n} {}", plural(n as u64, "follower")));
     }
-    parts.push(format!(
-        "{} {} per quorum",
-        meta.writes,
-        plural(meta.writes as u64, "write")
-    ));
+    parts.push(format!("{} {} per quorum", meta.writes, plural(meta.writes as u64, "write")));
     match (meta.min_delay_ms, meta.max_delay_ms) {
         (Some(min), Some(max)) if min == max => parts.push(format!("delay {min} ms")),
         (Some(min), Some(max)) => parts.push(format!("delays {min}–{max} ms")),
@@ -156,10 +131,7 @@ fn subtitle(meta: &Meta, rows: &[Row]) -> String {
     parts.push(format!("seed {}", meta.seed));
     let errors: u64 = rows.iter().map(|row| row.errors).sum();
     if errors > 0 {
-        parts.push(format!(
-            "{errors} failed {} left out",
-            plural(errors, "write")
-        ));
+        parts.push(format!("{errors} failed {} left out", plural(errors, "write")));
     }
     parts.join(", ")
 }
@@ -181,20 +153,14 @@ mod tests {
     /// Draws `summary` and returns the files, checked to be a PNG of the right size and a whole SVG.
     fn drawn(summary: &Summary, name: &str) -> (Vec<u8>, String) {
         let root = scratch(name);
-        let (png, svg) = (
-            root.join("plots/latency.png"),
-            root.join("plots/latency.svg"),
-        );
+        let (png, svg) = (root.join("plots/latency.png"), root.join("plots/latency.svg"));
         draw(summary, &png, &svg).unwrap();
         assert_eq!(names(&root.join("plots")), ["latency.png", "latency.svg"]);
         let files = (fs::read(png).unwrap(), fs::read_to_string(svg).unwrap());
         fs::remove_dir_all(root).unwrap();
 
         assert_eq!(&files.0[..8], b"\x89PNG\r\n\x1a\n");
-        assert_eq!(
-            &files.0[16..24],
-            [SIZE.0.to_be_bytes(), SIZE.1.to_be_bytes()].concat()
-        );
+        assert_eq!(&files.0[16..24], [SIZE.0.to_be_bytes(), SIZE.1.to_be_bytes()].concat());
         assert!(files.1.starts_with("<svg") && files.1.trim_end().ends_with("</svg>"));
         files
     }
@@ -203,12 +169,7 @@ mod tests {
     fn both_pictures_are_drawn_and_the_same_every_time() {
         let files = drawn(&sample(), "plot");
         assert_eq!(files, drawn(&sample(), "plot-again"));
-        for text in [
-            "Write latency against the write quorum",
-            "N = 3 followers",
-            "theory",
-            "measured",
-        ] {
+        for text in ["Write latency against the write quorum", "N = 3 followers", "theory", "measured"] {
             assert!(files.1.contains(text), "{text}");
         }
     }
@@ -265,21 +226,14 @@ mod tests {
         meta.followers = Some(1);
         meta.writes = 1;
         meta.min_delay_ms = None;
-        assert_eq!(
-            subtitle(&meta, &[]),
-            "N = 1 follower, 1 write per quorum, seed 1"
-        );
+        assert_eq!(subtitle(&meta, &[]), "N = 1 follower, 1 write per quorum, seed 1");
         meta.followers = None;
         assert_eq!(subtitle(&meta, &[]), "1 write per quorum, seed 1");
     }
 
     #[test]
     fn an_interval_ends_at_zero() {
-        let point = Measured {
-            quorum: 1.0,
-            mean_ms: 2.0,
-            ci95_ms: Some(3.0),
-        };
+        let point = Measured { quorum: 1.0, mean_ms: 2.0, ci95_ms: Some(3.0) };
         assert_eq!(point.interval_ms(), (0.0, 5.0));
     }
 }

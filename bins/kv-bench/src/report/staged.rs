@@ -16,10 +16,7 @@ pub(crate) struct WriteError {
 impl WriteError {
     /// `source` happened while writing `path`.
     pub(super) fn new(path: &Path, source: io::Error) -> Self {
-        Self {
-            path: path.to_owned(),
-            source,
-        }
+        Self { path: path.to_owned(), source }
     }
 }
 
@@ -43,20 +40,14 @@ impl Staged {
     /// Fails if the directory cannot be created, or if `target` does not end in a file name.
     pub(super) fn beside(target: &Path) -> Result<Self, WriteError> {
         let Some(name) = target.file_name() else {
-            return Err(WriteError::new(
-                target,
-                io::ErrorKind::InvalidFilename.into(),
-            ));
+            return Err(WriteError::new(target, io::ErrorKind::InvalidFilename.into()));
         };
         if let Some(directory) = target.parent() {
             fs::create_dir_all(directory).map_err(|e| WriteError::new(target, e))?;
         }
         // The name keeps its extension, from which the image encoder takes the format.
         let temp = format!(".tmp-{}-{}", process::id(), name.to_string_lossy());
-        Ok(Self {
-            target: target.to_owned(),
-            temp: target.with_file_name(temp),
-        })
+        Ok(Self { target: target.to_owned(), temp: target.with_file_name(temp) })
     }
 
     /// The path to write to before [`commit`](Self::commit).
@@ -96,9 +87,8 @@ pub(super) mod tests {
     /// The names in a directory, sorted.
     pub(in crate::report) fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -137,10 +127,7 @@ pub(super) mod tests {
         fs::write(&blocked, "not a directory").unwrap();
         let target = blocked.join("file.txt");
         let error = Staged::beside(&target).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot write {}", target.display())
-        );
+        assert_eq!(error.to_string(), format!("cannot write {}", target.display()));
         assert!(Staged::beside(Path::new("..")).is_err());
         fs::remove_dir_all(root).unwrap();
     }

@@ -93,8 +93,8 @@ fn std_error(values: &[f64], mean: f64) -> f64 {
 /// `None` for 0 degrees, where the distribution is not defined.
 fn student_t_95(degrees: usize) -> Option<f64> {
     const TABLE: [f64; 10] = [
-        12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004,
-        2.262_157, 2.228_139,
+        12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157,
+        2.228_139,
     ];
     /// The 97.5% quantile of the standard normal distribution.
     const Z: f64 = 1.959_964;
@@ -126,21 +126,14 @@ mod tests {
         close(summary.max_ms, 9.0, 0.0);
         close(summary.p50_ms, 4.0, 0.0);
         close(summary.std_error_ms, (32.0f64 / 7.0 / 8.0).sqrt(), 1e-12);
-        close(
-            summary.ci95_ms().unwrap(),
-            2.364_624 * summary.std_error_ms,
-            1e-12,
-        );
+        close(summary.ci95_ms().unwrap(), 2.364_624 * summary.std_error_ms, 1e-12);
     }
 
     #[test]
     fn percentiles_are_nearest_rank() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         let summary = LatencySummary::of(&hundred).unwrap();
-        assert_eq!(
-            [summary.p50_ms, summary.p95_ms, summary.p99_ms],
-            [50.0, 95.0, 99.0]
-        );
+        assert_eq!([summary.p50_ms, summary.p95_ms, summary.p99_ms], [50.0, 95.0, 99.0]);
 
         let five = LatencySummary::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         assert_eq!([five.p50_ms, five.p95_ms, five.p99_ms], [3.0, 5.0, 5.0]);

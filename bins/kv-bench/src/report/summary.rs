@@ -130,8 +130,8 @@ impl Summary {
     ///
     /// The file is replaced as a whole: after an error the old one, if any, is still there.
     pub(crate) fn write_json(&self, path: &Path) -> Result<(), WriteError> {
-        let mut json = serde_json::to_string_pretty(self)
-            .map_err(|e| WriteError::new(path, io::Error::from(e)))?;
+        let mut json =
+            serde_json::to_string_pretty(self).map_err(|e| WriteError::new(path, io::Error::from(e)))?;
         json.push('\n');
         let staged = Staged::beside(path)?;
         staged.fill(&json)?;
@@ -141,8 +141,7 @@ impl Summary {
 
 /// Serialises milliseconds with three decimals: a microsecond is below what a run can tell apart.
 fn rounded<S: Serializer>(ms: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    ms.map(|ms| (ms * 1000.0).round() / 1000.0)
-        .serialize(serializer)
+    ms.map(|ms| (ms * 1000.0).round() / 1000.0).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -193,10 +192,7 @@ pub(super) mod tests {
         let path = root.join("perf_summary.json");
         fs::create_dir_all(path.join("a directory in the way")).unwrap();
         let error = sample().write_json(&path).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cannot write {}", path.display())
-        );
+        assert_eq!(error.to_string(), format!("cannot write {}", path.display()));
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(names(&root), ["perf_summary.json"]);
         fs::remove_dir_all(root).unwrap();

@@ -34,9 +34,7 @@ const MISSING: &str = "-";
 /// cell and set to the right; every line ends with a line feed.
 pub(crate) fn table(summary: &Summary) -> String {
     let header = HEADER.map(str::to_owned);
-    let lines: Vec<_> = iter::once(header)
-        .chain(summary.results.iter().map(cells))
-        .collect();
+    let lines: Vec<_> = iter::once(header).chain(summary.results.iter().map(cells)).collect();
 
     let mut widths = [0; COLUMNS];
     for line in &lines {
@@ -47,10 +45,7 @@ pub(crate) fn table(summary: &Summary) -> String {
 
     let mut text = String::new();
     for line in &lines {
-        let padded = line
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:>width$}"));
+        let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
         text.push_str(&padded.collect::<Vec<_>>().join("  "));
         text.push('\n');
     }

@@ -31,10 +31,7 @@ enum State {
 
 impl Alarm {
     pub(crate) fn spawn(clock: Clock, wake: Arc<Notify>) -> Self {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::Idle),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::new(State::Idle), changed: Condvar::new() });
         let sleeper = Arc::clone(&shared);
         let spawned = std::thread::Builder::new()
             .name("kv-alarm".to_owned())
@@ -70,10 +67,7 @@ fn sleep(shared: &Shared, clock: Clock, wake: &Notify) {
     loop {
         state = match *state {
             State::Ended => return,
-            State::Idle => shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner),
+            State::Idle => shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             State::Set(at) => {
                 let left = at.since(clock.now());
                 if left.is_zero() {
@@ -81,11 +75,7 @@ fn sleep(shared: &Shared, clock: Clock, wake: &Notify) {
                     wake.notify_one();
                     state
                 } else {
-                    shared
-                        .changed
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             }
         };

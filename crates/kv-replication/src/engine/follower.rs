@@ -17,9 +17,7 @@ impl FollowerHandle {
     /// A follower that has just started, without memory. Draw `node` anew for every start.
     #[must_use]
     pub fn new(node: NodeId, config: FollowerConfig) -> Self {
-        Self {
-            follower: Arc::new(Mutex::new(Follower::new(node, config))),
-        }
+        Self { follower: Arc::new(Mutex::new(Follower::new(node, config))) }
     }
 
     /// Answers a leader's request.
@@ -44,18 +42,13 @@ impl FollowerHandle {
     /// See [`Follower::local`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
-        lock(&self.follower)
-            .local(key)
-            .map(|item| Read(item.entry.clone()))
+        lock(&self.follower).local(key).map(|item| Read(item.entry.clone()))
     }
 
     /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
-        lock(&self.follower)
-            .local_scan()
-            .map(|(_, item)| Read(item.entry.clone()))
-            .collect()
+        lock(&self.follower).local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
     }
 
     /// What it holds.

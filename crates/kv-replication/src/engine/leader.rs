@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 use super::alarm::Alarm;
 use super::{Clock, Read, lock};
 use crate::{
-    AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase,
-    Request, Time, Transport, WriteError, WriteId,
+    AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase, Request,
+    Time, Transport, WriteError, WriteId,
 };
 
 type Answer = Result<Committed, WriteError>;
@@ -50,12 +50,7 @@ impl LeaderHandle {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn spawn<T: Transport>(
-        node: NodeId,
-        cluster: ClusterId,
-        config: LeaderConfig,
-        transport: T,
-    ) -> Self {
+    pub fn spawn<T: Transport>(node: NodeId, cluster: ClusterId, config: LeaderConfig, transport: T) -> Self {
         let core = Core {
             leader: Leader::new(node, cluster, config),
             waiters: BTreeMap::new(),
@@ -63,15 +58,10 @@ impl LeaderHandle {
             next_write: 0,
             ended: false,
         };
-        let shared = Arc::new(Shared {
-            clock: Clock::start(),
-            core: Mutex::new(core),
-            wake: Arc::new(Notify::new()),
-        });
+        let shared =
+            Arc::new(Shared { clock: Clock::start(), core: Mutex::new(core), wake: Arc::new(Notify::new()) });
         tokio::spawn(run(Arc::clone(&shared), Arc::new(transport)));
-        Self {
-            owner: Arc::new(Owner { shared }),
-        }
+        Self { owner: Arc::new(Owner { shared }) }
     }
 
     /// Writes; the answer comes as soon as it is decided, at the latest after `timeout`.
@@ -79,8 +69,7 @@ impl LeaderHandle {
     /// # Errors
     /// [`WriteError`]; after [`WriteError::Unknown`] the write may still be committed.
     pub async fn write(&self, command: Command, timeout: Duration) -> Answer {
-        self.write_until(command, self.clock().now() + timeout)
-            .await
+        self.write_until(command, self.clock().now() + timeout).await
     }
 
     /// Writes; the answer comes as soon as it is decided, at the latest at `deadline` of
@@ -96,14 +85,7 @@ impl LeaderHandle {
             core.next_write += 1;
             core.waiters.insert(id, answer);
             let now = self.clock().now();
-            core.leader.handle(
-                now,
-                Input::Write {
-                    id,
-                    command,
-                    deadline,
-                },
-            );
+            core.leader.handle(now, Input::Write { id, command, deadline });
         }
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped))
@@ -129,13 +111,7 @@ impl LeaderHandle {
     /// Everything that is committed, in key order, at one moment.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
-        self.look(|leader| {
-            leader
-                .store()
-                .scan("", None)
-                .map(|(_, item)| Read(item.entry.clone()))
-                .collect()
-        })
+        self.look(|leader| leader.store().scan("", None).map(|(_, item)| Read(item.entry.clone())).collect())
     }
 
     /// Where it is in its life.
@@ -209,21 +185,10 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
     core.leader.handle(now, Input::Tick);
     while let Some(output) = core.leader.poll_output(now) {
         match output {
-            Output::Send {
-                attempt,
-                follower,
-                request,
-            } => {
-                let sending = send(
-                    Arc::clone(shared),
-                    Arc::clone(transport),
-                    attempt,
-                    follower,
-                    request,
-                );
+            Output::Send { attempt, follower, request } => {
+                let sending = send(Arc::clone(shared), Arc::clone(transport), attempt, follower, request);
                 // The attempt ends under the lock that is held here, so after it has been noted.
-                core.attempts
-                    .insert(attempt, tokio::spawn(sending).abort_handle());
+                core.attempts.insert(attempt, tokio::spawn(sending).abort_handle());
             }
             Output::Cancel { attempt } => {
                 if let Some(sending) = core.attempts.remove(&attempt) {
@@ -254,10 +219,7 @@ async fn send<T: Transport>(
     core.attempts.remove(&attempt);
     let input = match result {
         Ok(reply) => Input::Reply { attempt, reply },
-        Err(error) => Input::Failed {
-            attempt,
-            error: error.to_string(),
-        },
+        Err(error) => Input::Failed { attempt, error: error.to_string() },
     };
     core.leader.handle(shared.clock.now(), input);
     drop(core);

@@ -17,12 +17,7 @@ impl Leader {
     /// A new write: all that can refuse it is looked at before anything changes.
     pub(super) fn admit(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
         if self.writes.len() >= self.config.limits.writes_in_flight_max {
-            return self.answer(
-                id,
-                Err(WriteError::Overloaded {
-                    limit: "writes_in_flight_max",
-                }),
-            );
+            return self.answer(id, Err(WriteError::Overloaded { limit: "writes_in_flight_max" }));
         }
         match self.judge(now) {
             Verdict::Admit => self.assign(now, id, command, deadline),
@@ -105,25 +100,17 @@ impl Leader {
             return Verdict::Admit;
         }
         let news_age_max = self.config.timing.news_age_max;
-        let known_down = |link: &&crate::link::Link| {
-            link.down_seen
-                .is_some_and(|seen| now.since(seen) <= news_age_max)
-        };
+        let known_down =
+            |link: &&crate::link::Link| link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max);
         let maybe_up = self.links.len() - self.links.iter().filter(known_down).count();
-        if self.config.quorum.is_met(maybe_up) {
-            Verdict::Park
-        } else {
-            Verdict::Refuse(self.no_quorum())
-        }
+        if self.config.quorum.is_met(maybe_up) { Verdict::Park } else { Verdict::Refuse(self.no_quorum()) }
     }
 
     /// Old news of a follower's failure decides nothing: it is asked at once.
     fn ask_again(&mut self, now: Time) {
         let news_age_max = self.config.timing.news_age_max;
         for link in &mut self.links {
-            let old = link
-                .down_seen
-                .is_some_and(|seen| now.since(seen) > news_age_max);
+            let old = link.down_seen.is_some_and(|seen| now.since(seen) > news_age_max);
             if old && matches!(link.state, LinkState::Down { .. }) {
                 link.state = LinkState::Down { retry_at: now };
             }
@@ -137,9 +124,7 @@ impl Leader {
             Some("log_entries_max")
         } else if stuck && self.log.bytes() >= limits.log_bytes_max {
             Some("log_bytes_max")
-        } else if self.log.last() - self.mark >= limits.window_entries_max
-            || self.log.last() >= VERSION_MAX
-        {
+        } else if self.log.last() - self.mark >= limits.window_entries_max || self.log.last() >= VERSION_MAX {
             Some("window_entries_max")
         } else {
             None
@@ -151,9 +136,6 @@ impl Leader {
     }
 
     fn no_quorum(&self) -> WriteError {
-        WriteError::NoQuorum {
-            up: self.up(),
-            required: self.config.quorum.write(),
-        }
+        WriteError::NoQuorum { up: self.up(), required: self.config.quorum.write() }
     }
 }

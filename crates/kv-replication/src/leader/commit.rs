@@ -12,16 +12,14 @@ impl Leader {
     /// Gives the write its version and puts it on the wire to every follower.
     pub(super) fn assign(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
         let version = self.log.last() + 1;
-        self.log
-            .push(command.into_entry(self.epoch, version), Some(id));
+        self.log.push(command.into_entry(self.epoch, version), Some(id));
         self.writes.add(id, Stage::Assigned(version), deadline);
         let delays = self.config.delays;
         for (follower, link) in self.links.iter_mut().enumerate() {
             if delays.is_none() {
                 link.ready.insert(version);
             } else {
-                link.line
-                    .push(now + delays.delay(follower, version), version);
+                link.line.push(now + delays.delay(follower, version), version);
             }
         }
         if self.config.quorum.is_met(0) {
@@ -74,11 +72,7 @@ impl Leader {
             slot.waiter = None;
             slot.acks.count_ones() as usize
         });
-        WriteError::Unknown {
-            version,
-            acks,
-            required,
-        }
+        WriteError::Unknown { version, acks, required }
     }
 
     fn count_ack(&mut self, follower: usize, version: Version) {
@@ -108,11 +102,7 @@ impl Leader {
 
     fn advance_mark(&mut self) {
         let before = self.mark;
-        while self
-            .log
-            .get(self.mark + 1)
-            .is_some_and(|slot| slot.committed)
-        {
+        while self.log.get(self.mark + 1).is_some_and(|slot| slot.committed) {
             self.mark += 1;
         }
         if self.mark > before {

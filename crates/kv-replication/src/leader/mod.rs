@@ -16,8 +16,8 @@ use crate::link::{Attempt, Link};
 use crate::log::Log;
 use crate::writes::Writes;
 use crate::{
-    Append, AttemptId, ClusterId, LeaderConfig, LinkError, LinkState, LinkStatus, RangeSet, Reply,
-    Request, Time, WriteId,
+    Append, AttemptId, ClusterId, LeaderConfig, LinkError, LinkState, LinkStatus, RangeSet, Reply, Request,
+    Time, WriteId,
 };
 
 /// The stream of the seed that the jitter of retries is drawn from; the low ones are the delays.
@@ -243,9 +243,7 @@ impl Leader {
     /// `node` and `cluster` are drawn anew by the caller for every start.
     #[must_use]
     pub fn new(node: NodeId, cluster: ClusterId, config: LeaderConfig) -> Self {
-        let links = (0..config.quorum.followers())
-            .map(|_| Link::new())
-            .collect();
+        let links = (0..config.quorum.followers()).map(|_| Link::new()).collect();
         let mut leader = Self {
             jitter: stream(config.seed, JITTER_STREAM),
             config,
@@ -271,15 +269,9 @@ impl Leader {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.expire(now);
         match input {
-            Input::Write {
-                id,
-                command,
-                deadline,
-            } => self.admit(now, id, command, deadline),
+            Input::Write { id, command, deadline } => self.admit(now, id, command, deadline),
             Input::Reply { attempt, reply } => self.on_reply(now, attempt, reply),
-            Input::Failed { attempt, error } => {
-                self.on_failed(now, attempt, LinkError::Unreachable(error))
-            }
+            Input::Failed { attempt, error } => self.on_failed(now, attempt, LinkError::Unreachable(error)),
             Input::Drain => self.drain(),
             Input::Tick => {}
         }
@@ -303,11 +295,7 @@ impl Leader {
             Phase::Deposed { .. } => Default::default(),
             _ => self.links.as_slice(),
         };
-        links
-            .iter()
-            .filter_map(Link::next_timeout)
-            .chain(self.writes.next_deadline())
-            .min()
+        links.iter().filter_map(Link::next_timeout).chain(self.writes.next_deadline()).min()
     }
 
     /// Where it is in its life.
@@ -363,9 +351,7 @@ impl Leader {
                 link.state = LinkState::Probing;
                 self.send(now, follower, Request::Probe, RangeSet::new());
             }
-            (LinkState::Streaming, _)
-                if link.attempts.len() < self.config.limits.requests_in_flight_max =>
-            {
+            (LinkState::Streaming, _) if link.attempts.len() < self.config.limits.requests_in_flight_max => {
                 match link.next_batch(&self.log, &self.config.limits) {
                     Ok(Some((entries, versions))) => self.append(now, follower, entries, versions),
                     Ok(None) if link.attempts.is_empty() && link.next_mark <= now => {
@@ -404,11 +390,7 @@ impl Leader {
                 probe: matches!(request, Request::Probe),
             });
         }
-        self.outputs.push_back(Output::Send {
-            attempt,
-            follower,
-            request,
-        });
+        self.outputs.push_back(Output::Send { attempt, follower, request });
     }
 
     /// Everything whose time is over.
@@ -431,9 +413,5 @@ impl Leader {
 }
 
 fn numbers(indices: &[usize]) -> String {
-    indices
-        .iter()
-        .map(|index| (index + 1).to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    indices.iter().map(|index| (index + 1).to_string()).collect::<Vec<_>>().join(", ")
 }

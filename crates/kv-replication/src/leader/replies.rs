@@ -35,8 +35,7 @@ impl Leader {
         let is_news = link.down_seen.is_none() || link.last_error.as_ref() != Some(&error);
         link.fail(now, error.clone(), &self.config.timing, &mut self.jitter);
         if is_news {
-            self.outputs
-                .push_back(Output::Event(Event::LinkDown { follower, error }));
+            self.outputs.push_back(Output::Event(Event::LinkDown { follower, error }));
         }
     }
 
@@ -51,13 +50,10 @@ impl Leader {
     }
 
     fn finish(&mut self, id: AttemptId) -> Option<(usize, Attempt)> {
-        self.links
-            .iter_mut()
-            .enumerate()
-            .find_map(|(follower, link)| {
-                let at = link.attempts.iter().position(|attempt| attempt.id == id)?;
-                Some((follower, link.attempts.remove(at)))
-            })
+        self.links.iter_mut().enumerate().find_map(|(follower, link)| {
+            let at = link.attempts.iter().position(|attempt| attempt.id == id)?;
+            Some((follower, link.attempts.remove(at)))
+        })
     }
 
     /// The request did not do what it should: its entries are to be sent again.
@@ -104,12 +100,7 @@ impl Leader {
         if promised > self.epoch && self.phase == Phase::Serving {
             return self.depose(promised);
         }
-        self.give_back(
-            now,
-            follower,
-            attempt,
-            Refusal::StaleEpoch { promised }.into(),
-        );
+        self.give_back(now, follower, attempt, Refusal::StaleEpoch { promised }.into());
     }
 
     fn on_probed(&mut self, now: Time, follower: usize, held: &Held) {
@@ -132,11 +123,7 @@ impl Leader {
             return self.link_failed(now, follower, refusal.into());
         }
         // Only what it holds under our epoch counts; the rest is sent again.
-        let ours = if held.promised == self.epoch {
-            held.ranges.clone()
-        } else {
-            RangeSet::new()
-        };
+        let ours = if held.promised == self.epoch { held.ranges.clone() } else { RangeSet::new() };
         self.acknowledge(follower, ours.iter());
         let Some(link) = self.links.get_mut(follower) else {
             return;
@@ -145,8 +132,7 @@ impl Leader {
         match link.start_streaming(&self.log) {
             Ok(()) => {
                 link.succeeded();
-                self.outputs
-                    .push_back(Output::Event(Event::LinkUp { follower }));
+                self.outputs.push_back(Output::Event(Event::LinkUp { follower }));
             }
             Err(error) => self.link_failed(now, follower, error),
         }
@@ -158,11 +144,9 @@ impl Leader {
         if node == self.node {
             return Err(LinkError::OwnId);
         }
-        let same =
-            |link: &crate::link::Link| link.identity.is_some_and(|identity| identity.node == node);
-        if let Some(other) = (0..)
-            .zip(&self.links)
-            .find_map(|(i, link)| (i != follower && same(link)).then_some(i))
+        let same = |link: &crate::link::Link| link.identity.is_some_and(|identity| identity.node == node);
+        if let Some(other) =
+            (0..).zip(&self.links).find_map(|(i, link)| (i != follower && same(link)).then_some(i))
         {
             return Err(LinkError::DuplicateId { other });
         }

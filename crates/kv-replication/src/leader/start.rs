@@ -9,13 +9,7 @@ impl Leader {
     /// A follower has answered the first probe (or has failed since, and answered again).
     pub(super) fn on_first_contact(&mut self, now: Time, follower: usize, held: &Held) {
         if held.has_data {
-            return self.link_failed(
-                now,
-                follower,
-                LinkError::HasData {
-                    cluster: held.cluster,
-                },
-            );
+            return self.link_failed(now, follower, LinkError::HasData { cluster: held.cluster });
         }
         if let Some(link) = self.links.get_mut(follower) {
             link.succeeded();
@@ -36,10 +30,7 @@ impl Leader {
         // Also later: whoever joins while the others are being claimed is claimed under an epoch
         // that is above everything promised so far.
         if self.epoch.counter == 0 || self.promised > self.epoch {
-            self.epoch = Epoch {
-                counter: self.promised.counter.saturating_add(1),
-                node: self.node,
-            };
+            self.epoch = Epoch { counter: self.promised.counter.saturating_add(1), node: self.node };
             self.links.iter_mut().for_each(|link| link.claimed = false);
         }
         for link in &mut self.links {
@@ -53,39 +44,17 @@ impl Leader {
 
     /// Serves as soon as all that were claimed have promised.
     pub(super) fn try_serve(&mut self) {
-        let claimed = self
-            .links
-            .iter()
-            .filter(|link| link.claimed && link.is_streaming())
-            .count();
-        let wanted = if self.config.new_history {
-            self.config.quorum.write()
-        } else {
-            self.links.len()
-        };
-        if claimed < wanted
-            || self
-                .links
-                .iter()
-                .any(|link| link.is_streaming() && !link.claimed)
-        {
+        let claimed = self.links.iter().filter(|link| link.claimed && link.is_streaming()).count();
+        let wanted = if self.config.new_history { self.config.quorum.write() } else { self.links.len() };
+        if claimed < wanted || self.links.iter().any(|link| link.is_streaming() && !link.claimed) {
             return;
         }
         self.phase = Phase::Serving;
-        let serving = Event::Serving {
-            epoch: self.epoch,
-            cluster: self.cluster,
-        };
+        let serving = Event::Serving { epoch: self.epoch, cluster: self.cluster };
         self.outputs.push_back(Output::Event(serving));
-        for (follower, link) in self
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(_, link)| link.is_streaming())
-        {
+        for (follower, link) in self.links.iter().enumerate().filter(|(_, link)| link.is_streaming()) {
             debug_assert!(link.claimed);
-            self.outputs
-                .push_back(Output::Event(Event::LinkUp { follower }));
+            self.outputs.push_back(Output::Event(Event::LinkUp { follower }));
         }
     }
 
@@ -93,55 +62,34 @@ impl Leader {
     pub(super) fn start_problem(&self) -> StartProblem {
         self.unfit().unwrap_or_else(|| {
             let missing = |(_, link): &(usize, &crate::link::Link)| !link.claimed;
-            let followers = self
-                .links
-                .iter()
-                .enumerate()
-                .filter(missing)
-                .map(|(i, _)| i)
-                .collect();
+            let followers = self.links.iter().enumerate().filter(missing).map(|(i, _)| i).collect();
             StartProblem::Waiting { followers }
         })
     }
 
     /// A follower that answers in a way that waiting alone will not change.
     pub(super) fn unfit(&self) -> Option<StartProblem> {
-        self.links.iter().enumerate().find_map(|(follower, link)| {
-            match (&link.last_error, link.down_seen) {
-                (
-                    Some(
-                        error @ (LinkError::HasData { .. }
-                        | LinkError::OwnId
-                        | LinkError::DuplicateId { .. }
-                        | LinkError::Refused(crate::Refusal::WrongCluster { .. })),
-                    ),
-                    Some(_),
-                ) => Some(StartProblem::Unfit {
-                    follower,
-                    error: error.clone(),
-                }),
-                _ => None,
-            }
+        self.links.iter().enumerate().find_map(|(follower, link)| match (&link.last_error, link.down_seen) {
+            (
+                Some(
+                    error @ (LinkError::HasData { .. }
+                    | LinkError::OwnId
+                    | LinkError::DuplicateId { .. }
+                    | LinkError::Refused(crate::Refusal::WrongCluster { .. })),
+                ),
+                Some(_),
+            ) => Some(StartProblem::Unfit { follower, error: error.clone() }),
+            _ => None,
         })
     }
 
     fn may_start(&self) -> bool {
-        let fresh = self
-            .links
-            .iter()
-            .filter(|link| link.state == LinkState::Fresh)
-            .count();
+        let fresh = self.links.iter().filter(|link| link.state == LinkState::Fresh).count();
         if fresh == self.links.len() {
             return true;
         }
         // The operator's word stands for those that could not be asked, never for those that have data.
-        let asked = self
-            .links
-            .iter()
-            .all(|link| link.state == LinkState::Fresh || link.failures > 0);
-        self.config.new_history
-            && asked
-            && self.config.quorum.is_met(fresh)
-            && self.unfit().is_none()
+        let asked = self.links.iter().all(|link| link.state == LinkState::Fresh || link.failures > 0);
+        self.config.new_history && asked && self.config.quorum.is_met(fresh) && self.unfit().is_none()
     }
 }

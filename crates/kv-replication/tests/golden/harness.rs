@@ -26,8 +26,7 @@ use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};
 use kv_replication::{
-    AttemptId, ClusterId, Follower, FollowerConfig, Input, Leader, Output, Reply, Request, Time,
-    WriteId,
+    AttemptId, ClusterId, Follower, FollowerConfig, Input, Leader, Output, Reply, Request, Time, WriteId,
 };
 
 use crate::{parse, trace};
@@ -202,15 +201,9 @@ impl Lab {
     fn write(&mut self, command: Command, timeout: &[&str]) {
         self.writes += 1;
         let id = WriteId(self.writes);
-        let timeout = timeout
-            .first()
-            .map_or(WRITE_TIMEOUT, |ms| parse::millis(ms));
+        let timeout = timeout.first().map_or(WRITE_TIMEOUT, |ms| parse::millis(ms));
         let deadline = self.now + timeout;
-        self.handle(Input::Write {
-            id,
-            command,
-            deadline,
-        });
+        self.handle(Input::Write { id, command, deadline });
     }
 
     fn handle(&mut self, input: Input) {
@@ -222,15 +215,9 @@ impl Lab {
         while let Some(output) = self.leader.poll_output(self.now) {
             self.trace.push(trace::output(&output));
             match output {
-                Output::Send {
-                    attempt,
-                    follower,
-                    request,
-                } => self.wires[follower].push(Flight {
-                    attempt,
-                    request,
-                    reply: None,
-                }),
+                Output::Send { attempt, follower, request } => {
+                    self.wires[follower].push(Flight { attempt, request, reply: None })
+                }
                 Output::Answer { id, .. } => {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
                 }
@@ -249,14 +236,11 @@ impl Lab {
     }
 
     fn at_follower(&mut self, link: usize, at: usize) -> Reply {
-        let Flight {
-            attempt, request, ..
-        } = &self.wires[link][at];
+        let Flight { attempt, request, .. } = &self.wires[link][at];
         let follower = self.addresses[link];
         let reply = self.followers[follower].handle(request.clone());
         let said = trace::reply(&reply);
-        self.trace
-            .push(format!("#{} at {}: {said}", attempt.0, follower + 1));
+        self.trace.push(format!("#{} at {}: {said}", attempt.0, follower + 1));
         reply
     }
 
@@ -330,10 +314,8 @@ impl Lab {
         }
         for index in which {
             let status = self.leader.links().nth(index).unwrap();
-            self.trace
-                .push(trace::link(index, &status, self.addresses[index]));
-            self.trace
-                .push(trace::follower(index, &self.followers[index]));
+            self.trace.push(trace::link(index, &status, self.addresses[index]));
+            self.trace.push(trace::follower(index, &self.followers[index]));
         }
     }
 }

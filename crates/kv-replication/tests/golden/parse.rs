@@ -12,9 +12,7 @@ const NO_IDLE_MARKS: Duration = Duration::from_secs(3_600);
 
 /// The settings of `cluster`, by the names that they have in the configuration.
 pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
-    let mut pairs = settings
-        .iter()
-        .filter_map(|setting| setting.split_once('='));
+    let mut pairs = settings.iter().filter_map(|setting| setting.split_once('='));
     let mut count = |name| {
         let (_, value) = pairs.find(|(found, _)| *found == name).unwrap();
         number(value) as usize
@@ -46,20 +44,11 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
 
 /// An append of `epoch` and `cluster`, unless `words` name others.
 pub(crate) fn append(cluster: ClusterId, epoch: Epoch, words: &[&str]) -> Append {
-    let mut append = Append {
-        cluster,
-        epoch,
-        recovered: true,
-        mark: 0,
-        entries: Vec::new(),
-    };
+    let mut append = Append { cluster, epoch, recovered: true, mark: 0, entries: Vec::new() };
     for word in words {
         match word.split_once('=').unwrap() {
             ("epoch", counter) => {
-                append.epoch = Epoch {
-                    counter: number(counter),
-                    node: RIVAL,
-                };
+                append.epoch = Epoch { counter: number(counter), node: RIVAL };
             }
             ("cluster", id) => append.cluster = ClusterId(number(id)),
             ("mark", mark) => append.mark = number(mark),
@@ -91,6 +80,5 @@ fn delays(word: &str) -> DelayLaw {
 }
 
 fn number(word: &str) -> u64 {
-    word.parse()
-        .unwrap_or_else(|_| panic!("not a number: {word}"))
+    word.parse().unwrap_or_else(|_| panic!("not a number: {word}"))
 }

@@ -2,17 +2,13 @@
 
 use kv_core::{Entry, Item};
 use kv_replication::{
-    Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output,
-    Phase, RangeSet, Refusal, Reply, Request, StartProblem, Time, WriteError,
+    Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output, Phase,
+    RangeSet, Refusal, Reply, Request, StartProblem, Time, WriteError,
 };
 
 pub(crate) fn output(output: &Output) -> String {
     match output {
-        Output::Send {
-            attempt,
-            follower,
-            request,
-        } => {
+        Output::Send { attempt, follower, request } => {
             let (id, follower) = (attempt.0, follower + 1);
             format!("send #{id} to {follower}: {}", sent(request))
         }
@@ -65,22 +61,14 @@ pub(crate) fn follower(index: usize, follower: &Follower) -> String {
     let (node, resets) = (held.identity.node.0, held.identity.resets);
     let (promised, held) = (held.promised.counter, reply(&Ok(held)));
     let index = index + 1;
-    format!(
-        "follower {index}: node {node}, resets {resets}, promised {promised}, {held}, local {local}"
-    )
+    format!("follower {index}: node {node}, resets {resets}, promised {promised}, {held}, local {local}")
 }
 
 fn sent(request: &Request) -> String {
     let Request::Append(append) = request else {
         return "probe".to_owned();
     };
-    let Append {
-        epoch,
-        recovered,
-        mark,
-        entries,
-        ..
-    } = append;
+    let Append { epoch, recovered, mark, entries, .. } = append;
     let versions = entries.iter().map(Entry::version);
     let versions: RangeSet = versions.map(|version| version..=version).collect();
     if *recovered {
@@ -96,11 +84,9 @@ fn outcome(result: &Result<Committed, WriteError>) -> String {
         Err(error) => error,
     };
     match error {
-        WriteError::Unknown {
-            version,
-            acks,
-            required,
-        } => format!("unknown {version}, acks {acks} of {required}"),
+        WriteError::Unknown { version, acks, required } => {
+            format!("unknown {version}, acks {acks} of {required}")
+        }
         WriteError::NoQuorum { up, required } => format!("no quorum, up {up} of {required}"),
         WriteError::Deposed { by, .. } => format!("no quorum, deposed by epoch {}", by.counter),
         WriteError::Overloaded { limit } => format!("overloaded, {limit}"),
@@ -124,10 +110,9 @@ fn problem(error: &LinkError) -> String {
         LinkError::HasData { cluster } => format!("has data of cluster {cluster:?}"),
         LinkError::NewIdentity => "new identity".to_owned(),
         LinkError::DuplicateId { other } => format!("same node as link {}", other + 1),
-        LinkError::BehindLog {
-            watermark,
-            log_first,
-        } => format!("behind the log, which begins at {log_first}, holds through {watermark}"),
+        LinkError::BehindLog { watermark, log_first } => {
+            format!("behind the log, which begins at {log_first}, holds through {watermark}")
+        }
         other => other.to_string(),
     }
 }
@@ -145,11 +130,7 @@ fn no(refusal: &Refusal) -> String {
 
 fn content<'a>(items: impl Iterator<Item = (&'a str, Item<'a>)>) -> String {
     let shown = |(key, item): (&str, Item<'_>)| {
-        format!(
-            "{key}={}@{}",
-            String::from_utf8_lossy(item.value),
-            item.version
-        )
+        format!("{key}={}@{}", String::from_utf8_lossy(item.value), item.version)
     };
     format!("{{{}}}", items.map(shown).collect::<Vec<_>>().join(" "))
 }
