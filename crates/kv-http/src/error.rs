@@ -209,6 +209,7 @@ fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::WrongCluster { .. } => (StatusCode::CONFLICT, "wrong_cluster"),
         Refusal::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale_epoch"),
         Refusal::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
+        Refusal::Malformed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
         Refusal::BeyondWindow { .. } => (StatusCode::PRECONDITION_FAILED, "beyond_window"),
     }
 }
@@ -220,6 +221,7 @@ enum WireRefusal {
     WrongCluster { held: Option<String> },
     StaleEpoch { counter: String, node: String },
     Conflict { version: u64 },
+    Malformed { version: u64 },
     BeyondWindow { version: u64, last: u64 },
 }
 
@@ -234,6 +236,7 @@ impl From<Refusal> for WireRefusal {
                 node: promised.node.to_string(),
             },
             Refusal::Conflict { version } => Self::Conflict { version },
+            Refusal::Malformed { version } => Self::Malformed { version },
             Refusal::BeyondWindow { version, last } => Self::BeyondWindow { version, last },
         }
     }
@@ -255,6 +258,7 @@ pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
             Refusal::StaleEpoch { promised: Epoch { counter: hex(&counter)?, node: NodeId(hex(&node)?) } }
         }
         WireRefusal::Conflict { version } => Refusal::Conflict { version },
+        WireRefusal::Malformed { version } => Refusal::Malformed { version },
         WireRefusal::BeyondWindow { version, last } => Refusal::BeyondWindow { version, last },
     })
 }

@@ -146,9 +146,17 @@ impl Follower {
         if append.epoch < self.promised {
             return Err(Refusal::StaleEpoch { promised: self.promised });
         }
-        let last = self.mark.saturating_add(self.config.window_entries_max).min(VERSION_MAX);
+        // The mark that this very request brings already makes room.
+        let held_now = if append.epoch == self.promised { self.held.watermark() } else { self.mark };
+        let mark = self.mark.max(append.mark.min(held_now));
+        let last = mark.saturating_add(self.config.window_entries_max).min(VERSION_MAX);
+        let mut before = 0;
         for entry in &append.entries {
             let version = entry.version();
+            if entry.epoch() != append.epoch || version <= before {
+                return Err(Refusal::Malformed { version });
+            }
+            before = version;
             if version > last {
                 return Err(Refusal::BeyondWindow { version, last });
             }

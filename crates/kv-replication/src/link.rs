@@ -51,11 +51,14 @@ pub enum LinkError {
     /// It is another node than the last time, or was emptied; it is asked again at once.
     #[error("the follower has lost its memory since the last contact")]
     NewIdentity,
+    /// It has promised another epoch than the one it was asked under; it is asked again.
+    #[error("the follower answered under another epoch")]
+    OtherEpoch,
     /// It has the leader's own id.
     #[error("the follower's address leads to this leader itself")]
     OwnId,
     /// Two addresses lead to one node.
-    #[error("the follower's address leads to the same node as follower {other}")]
+    #[error("the follower's address leads to the same node as follower {}", other + 1)]
     DuplicateId {
         /// The other's index, from 0.
         other: usize,
@@ -116,6 +119,11 @@ pub(crate) struct Link {
     /// Entries that are due and neither acknowledged nor under way.
     pub(crate) ready: RangeSet,
     pub(crate) attempts: Vec<Attempt>,
+    /// This node holds other content than the leader under the leader's own epoch: nothing that it
+    /// says it holds can be trusted, until it has lost its memory.
+    pub(crate) diverged: Option<(Identity, Version)>,
+    /// The operator has been told that it is up.
+    pub(crate) announced: bool,
     pub(crate) failures: u32,
     /// When the last failure was seen; none while it is up.
     pub(crate) down_seen: Option<Time>,
@@ -134,6 +142,8 @@ impl Link {
             line: DelayLine::new(),
             ready: RangeSet::new(),
             attempts: Vec::new(),
+            diverged: None,
+            announced: false,
             failures: 0,
             down_seen: None,
             last_error: None,
@@ -202,7 +212,7 @@ impl Link {
         Ok(Some((entries, self.ready.take_through(last))))
     }
 
-    /// Begins to send: everything in the log that is not acknowledged, under way or delayed.
+    /// Begins to send: everything in the log that is neither acknowledged nor delayed.
     ///
     /// # Errors
     /// [`LinkError::BehindLog`] if the follower lacks what is no longer in the log.
@@ -211,32 +221,41 @@ impl Link {
             return Err(self.behind(log));
         }
         self.ready = self.acked.gaps(log.first()..=log.last()).collect();
-        let elsewhere = self.attempts.iter().flat_map(|attempt| attempt.versions.iter());
-        let delayed = self.line.versions().map(|version| version..=version);
-        for range in elsewhere.chain(delayed) {
-            self.ready.remove_range(range);
+        for version in self.line.versions() {
+            self.ready.remove_range(version..=version);
         }
         self.state = LinkState::Streaming;
         Ok(())
     }
 
-    /// It works: forgets earlier failures.
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
-        self.down_seen = None;
-    }
-
-    /// It does not: asked again after a pause that doubles, with jitter so that several followers
-    /// that failed together are not asked together for ever.
-    pub(crate) fn fail(&mut self, now: Time, error: LinkError, timing: &Timing, rng: &mut ChaCha8Rng) {
+    /// It is down: asked again after a pause that doubles, with jitter so that several followers that
+    /// failed together are not asked together for ever. Gives back what was under way; nobody waits
+    /// for those requests any more.
+    pub(crate) fn fail(
+        &mut self,
+        now: Time,
+        error: LinkError,
+        timing: &Timing,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<AttemptId> {
         let pause = match error {
-            LinkError::NewIdentity => Duration::ZERO,
+            LinkError::NewIdentity if self.failures == 0 => Duration::ZERO,
             _ => backoff(self.failures, timing, rng),
         };
         self.failures = self.failures.saturating_add(1);
         self.down_seen = Some(now);
         self.last_error = Some(error);
         self.state = LinkState::Down { retry_at: now + pause };
+        self.abandon()
+    }
+
+    /// Takes back everything that is under way.
+    pub(crate) fn abandon(&mut self) -> Vec<AttemptId> {
+        let abandoned = std::mem::take(&mut self.attempts);
+        for range in abandoned.iter().flat_map(|attempt| attempt.versions.iter()) {
+            self.ready.insert_range(range);
+        }
+        abandoned.into_iter().map(|attempt| attempt.id).collect()
     }
 
     /// When this link needs the machine again.

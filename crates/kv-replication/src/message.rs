@@ -86,6 +86,12 @@ pub enum Refusal {
         /// That version.
         version: Version,
     },
+    /// An entry of another epoch than its message, or out of order: no leader of ours sends that.
+    #[error("version {version} is out of order, or of another epoch than its message")]
+    Malformed {
+        /// That version.
+        version: Version,
+    },
     /// A version further above its mark than it has room for.
     #[error("version {version} is beyond the follower's window, which ends at {last}")]
     BeyondWindow {

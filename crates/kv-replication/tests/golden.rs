@@ -35,6 +35,7 @@ scenarios! {
     claim_lost_and_repeated
     claim_meets_a_higher_promise
     clear_and_late_put
+    conflict_is_never_counted
     conflict_is_refused
     delays
     delete_and_late_put
@@ -47,6 +48,7 @@ scenarios! {
     follower_reset
     follower_restarts_empty
     foreign_history
+    given_up_attempts_stay_given_up
     higher_epoch_voids_pending
     late_ack_after_answer
     log_truncation
@@ -60,15 +62,20 @@ scenarios! {
     reordered_commit
     start_finds_data
     start_new_history
+    start_new_history_last_one_fails
+    start_new_history_meets_the_old_one
     start_new_history_with_data
     start_outlasts_a_deadline
     start_waits_for_the_last_follower
+    swapped_addresses
     timeout_unknown_then_commit
     two_addresses_one_node
     window_of_a_follower
     window_of_the_leader
+    windows_of_equal_size
     write_quorum_1_of_3
     write_quorum_2_of_3
     write_quorum_3_of_3
     write_quorum_4_of_5
+    write_too_late
 }

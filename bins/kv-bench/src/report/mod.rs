@@ -25,8 +25,7 @@ pub(crate) mod stats;
 mod summary;
 mod table;
 
-pub(crate) use plot::{PlotError, draw};
-pub(crate) use staged::WriteError;
+pub(crate) use plot::draw;
 pub(crate) use stats::theory_ms;
 pub(crate) use summary::{Meta, Row, Summary};
 pub(crate) use table::table;

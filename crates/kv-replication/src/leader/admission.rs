@@ -3,6 +3,7 @@
 use kv_core::{Command, VERSION_MAX};
 
 use super::{Leader, Output, Phase, WriteError};
+use crate::link::Link;
 use crate::writes::Stage;
 use crate::{LinkState, Time, WriteId};
 
@@ -16,6 +17,11 @@ enum Verdict {
 impl Leader {
     /// A new write: all that can refuse it is looked at before anything changes.
     pub(super) fn admit(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
+        if deadline <= now {
+            // Too late for a version, which could only end as unknown.
+            self.writes.add(id, Stage::Parked(command), deadline);
+            return self.answer_late(id);
+        }
         if self.writes.len() >= self.config.limits.writes_in_flight_max {
             return self.answer(id, Err(WriteError::Overloaded { limit: "writes_in_flight_max" }));
         }
@@ -100,8 +106,9 @@ impl Leader {
             return Verdict::Admit;
         }
         let news_age_max = self.config.timing.news_age_max;
-        let known_down =
-            |link: &&crate::link::Link| link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max);
+        let known_down = |link: &&Link| {
+            !link.is_streaming() && link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max)
+        };
         let maybe_up = self.links.len() - self.links.iter().filter(known_down).count();
         if self.config.quorum.is_met(maybe_up) { Verdict::Park } else { Verdict::Refuse(self.no_quorum()) }
     }

@@ -52,12 +52,11 @@ impl Leader {
         self.advance_mark();
     }
 
-    /// The follower has lost its memory: what it acknowledged no longer counts where it still matters.
+    /// The follower is not what it was: what it acknowledged no longer counts where it still matters.
     pub(super) fn withdraw_acks(&mut self, follower: usize) {
-        let Some(link) = self.links.get_mut(follower) else {
-            return;
-        };
+        let Some(link) = self.links.get_mut(follower) else { return };
         link.acked = Default::default();
+        link.identity = None; // it is asked again before anything else
         for version in self.mark + 1..=self.log.last() {
             if let Some(slot) = self.log.get_mut(version).filter(|slot| !slot.committed) {
                 slot.acks &= !(1 << follower);

@@ -3,6 +3,7 @@
 use kv_core::Epoch;
 
 use super::{Event, Leader, Output, Phase, StartProblem};
+use crate::link::Link;
 use crate::{Held, LinkError, LinkState, Time};
 
 impl Leader {
@@ -11,12 +12,12 @@ impl Leader {
         if held.has_data {
             return self.link_failed(now, follower, LinkError::HasData { cluster: held.cluster });
         }
+        self.promised = self.promised.max(held.promised);
         if let Some(link) = self.links.get_mut(follower) {
-            link.succeeded();
+            link.down_seen = None;
             link.claimed = false;
             link.state = LinkState::Fresh;
         }
-        self.try_start(now);
     }
 
     /// Chooses an epoch and claims the followers, once enough of them are known to be empty.
@@ -29,13 +30,14 @@ impl Leader {
         }
         // Also later: whoever joins while the others are being claimed is claimed under an epoch
         // that is above everything promised so far.
-        if self.epoch.counter == 0 || self.promised > self.epoch {
+        let rises = self.epoch.counter == 0 || self.promised > self.epoch;
+        if rises {
             self.epoch = Epoch { counter: self.promised.counter.saturating_add(1), node: self.node };
-            self.links.iter_mut().for_each(|link| link.claimed = false);
         }
         for link in &mut self.links {
-            let in_use = link.state == LinkState::Fresh || link.is_streaming();
-            if in_use && !link.claimed && link.start_streaming(&self.log).is_ok() {
+            let to_claim = link.state == LinkState::Fresh || (rises && link.is_streaming());
+            if to_claim && link.start_streaming(&self.log).is_ok() {
+                link.claimed = false;
                 link.next_mark = now;
             }
         }
@@ -43,7 +45,7 @@ impl Leader {
     }
 
     /// Serves as soon as all that were claimed have promised.
-    pub(super) fn try_serve(&mut self) {
+    fn try_serve(&mut self) {
         let claimed = self.links.iter().filter(|link| link.claimed && link.is_streaming()).count();
         let wanted = if self.config.new_history { self.config.quorum.write() } else { self.links.len() };
         if claimed < wanted || self.links.iter().any(|link| link.is_streaming() && !link.claimed) {
@@ -52,16 +54,21 @@ impl Leader {
         self.phase = Phase::Serving;
         let serving = Event::Serving { epoch: self.epoch, cluster: self.cluster };
         self.outputs.push_back(Output::Event(serving));
-        for (follower, link) in self.links.iter().enumerate().filter(|(_, link)| link.is_streaming()) {
-            debug_assert!(link.claimed);
-            self.outputs.push_back(Output::Event(Event::LinkUp { follower }));
+        for (follower, link) in self.links.iter_mut().enumerate() {
+            link.announced = link.is_streaming();
+            if link.announced {
+                self.outputs.push_back(Output::Event(Event::LinkUp { follower }));
+            }
         }
     }
 
     /// What keeps the leader from serving.
     pub(super) fn start_problem(&self) -> StartProblem {
         self.unfit().unwrap_or_else(|| {
-            let missing = |(_, link): &(usize, &crate::link::Link)| !link.claimed;
+            let starting = self.phase == Phase::Starting;
+            let missing = |(_, link): &(usize, &Link)| {
+                if starting { link.state != LinkState::Fresh } else { !link.claimed }
+            };
             let followers = self.links.iter().enumerate().filter(missing).map(|(i, _)| i).collect();
             StartProblem::Waiting { followers }
         })

@@ -122,6 +122,7 @@ fn no(refusal: &Refusal) -> String {
         Refusal::WrongCluster { held } => format!("wrong cluster, held {held:?}"),
         Refusal::StaleEpoch { promised } => format!("stale epoch, promised {}", promised.counter),
         Refusal::Conflict { version } => format!("conflict at {version}"),
+        Refusal::Malformed { version } => format!("malformed at {version}"),
         Refusal::BeyondWindow { version, last } => {
             format!("{version} beyond the window, which ends at {last}")
         }
