@@ -19,6 +19,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 use crate::args::{Args, Command};
 
@@ -36,10 +37,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<String, Box<dyn Error>> {
-    // One thread for the nodes or the load, as in `kv-node`; the experiment puts six nodes and their
-    // clients into one process, and gets a second one.
-    let threads = if args.command.is_none() { 2 } else { 1 };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    // A load comes from one thread, as a node runs on one; the experiment puts six nodes and their
+    // clients into this process, and gets two.
+    let mut builder = match args.command {
+        None => Builder::new_multi_thread(),
+        Some(_) => Builder::new_current_thread(),
+    };
+    let runtime = builder.worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         match args.command {
             None => experiment::run(&args.experiment).await,
