@@ -1,5 +1,7 @@
 //! A store's content depends only on the set of entries applied to it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use kv_core::{Applied, Command, Entry, Epoch, Key, NodeId, Operation, Store, Version};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -30,9 +32,11 @@ fn replayed(entries: &[Entry]) -> Vec<(String, Vec<u8>, Version)> {
     for entry in sorted {
         match entry.operation() {
             Operation::Put { key, value } => {
-                drop(map.insert(key.to_owned(), (value.to_vec(), entry.version())))
+                map.insert(key.to_owned(), (value.to_vec(), entry.version()));
             }
-            Operation::Delete { key } => drop(map.remove(key)),
+            Operation::Delete { key } => {
+                map.remove(key);
+            }
             Operation::Clear => map.clear(),
             Operation::NoOp => {}
         }

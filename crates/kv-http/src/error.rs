@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use kv_core::{Epoch, InvalidKey, NodeId};
+use kv_core::{Epoch, InvalidKey, NodeId, Version};
 use kv_replication::{ClusterId, Refusal, WriteError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::body::BodyError;
@@ -149,14 +148,17 @@ impl ApiError {
             Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) => Outcome::Unknown,
             _ => Outcome::NotApplied,
         };
-        let mut body = json!({ "detail": self.detail(outcome), "code": code });
-        if is_write {
-            body["outcome"] = json!(outcome);
-        }
-        if let Self::Refused(refusal) = self {
-            body["refusal"] = json!(WireRefusal::from(*refusal));
-        }
-        let mut response = Response::new(Full::new(body.to_string().into()));
+        let body = ErrorBody {
+            detail: self.detail(outcome),
+            code,
+            outcome: is_write.then_some(outcome),
+            refusal: match self {
+                Self::Refused(refusal) => Some((*refusal).into()),
+                _ => None,
+            },
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Full::new(json.into()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -176,21 +178,37 @@ impl ApiError {
     }
 
     /// A missed quorum has the report's shape; everything else is a sentence.
-    fn detail(&self, outcome: Outcome) -> Value {
+    fn detail(&self, outcome: Outcome) -> Detail {
+        const MISSED: &str = "Write quorum not met";
         let (message, acks, required, version) = match self {
             Self::Write(WriteError::Unknown { version, acks, required }) => {
-                ("Write quorum not met".to_owned(), *acks, *required, Some(*version))
+                (MISSED.to_owned(), *acks, *required, Some(*version))
             }
-            Self::Write(WriteError::NoQuorum { required, .. }) => {
-                ("Write quorum not met".to_owned(), 0, *required, None)
-            }
+            Self::Write(WriteError::NoQuorum { required, .. }) => (MISSED.to_owned(), 0, *required, None),
             Self::Write(error @ WriteError::Deposed { required, .. }) => {
-                (format!("Write quorum not met: {error}"), 0, *required, None)
+                (format!("{MISSED}: {error}"), 0, *required, None)
             }
-            _ => return Value::String(self.to_string()),
+            _ => return Detail::Sentence(self.to_string()),
         };
-        json!({ "message": message, "acks": acks, "required": required, "version": version, "outcome": outcome })
+        Detail::MissedQuorum { message, acks, required, version, outcome }
     }
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    detail: Detail,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<WireRefusal>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Detail {
+    Sentence(String),
+    MissedQuorum { message: String, acks: usize, required: usize, version: Option<Version>, outcome: Outcome },
 }
 
 fn write_code(error: &WriteError) -> &'static str {

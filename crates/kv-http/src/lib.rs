@@ -25,6 +25,11 @@
 //! know conditional requests, idempotency keys, read levels, pages or deletes: parameters and headers
 //! of those kinds are refused, not ignored.
 
+/// The example of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod address;
 mod api;
 mod body;

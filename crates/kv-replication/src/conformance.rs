@@ -2,6 +2,8 @@
 //!
 //! An implementation brings a [`Harness`] and calls [`check_all`] from a test.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test suite fails by panicking")]
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -37,7 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Panics
 /// If the transport breaks a rule; the message names it.
-#[expect(clippy::expect_used, clippy::panic, reason = "a test suite fails by panicking")]
 pub async fn check_all<H: Harness>() {
     requests_reach_the_follower_they_name::<H>().await;
     every_kind_of_entry_arrives_as_it_was_sent::<H>().await;

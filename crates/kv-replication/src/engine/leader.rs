@@ -231,10 +231,10 @@ fn log_event(event: &Event) {
         Event::Serving { epoch, cluster } => tracing::info!(%epoch, %cluster, "the leader serves"),
         Event::LinkUp { follower } => tracing::info!(follower = follower + 1, "follower is up"),
         Event::LinkDown { follower, error } => {
-            tracing::warn!(follower = follower + 1, %error, "follower is down")
+            tracing::warn!(follower = follower + 1, %error, "follower is down");
         }
         Event::Deposed { by } => {
-            tracing::error!(%by, "another leader has taken over: this one has stopped")
+            tracing::error!(%by, "another leader has taken over: this one has stopped");
         }
     }
 }

@@ -216,7 +216,7 @@ impl Lab {
             self.trace.push(trace::output(&output));
             match output {
                 Output::Send { attempt, follower, request } => {
-                    self.wires[follower].push(Flight { attempt, request, reply: None })
+                    self.wires[follower].push(Flight { attempt, request, reply: None });
                 }
                 Output::Answer { id, .. } => {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
