@@ -68,12 +68,13 @@ impl FromStr for Address {
             None => return Err(InvalidAddress::Form),
         }
         let authority = uri.authority().ok_or(InvalidAddress::Form)?;
-        let port = match authority.port() {
-            Some(port) => port.as_u16(),
-            None if authority.as_str().ends_with(':') => return Err(InvalidAddress::Form),
-            None => 80,
+        // What is left of the authority is the port; with a user in front, the host is not the prefix.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => 80,
+            Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()).unwrap_or(0),
+            None => 0,
         };
-        if authority.as_str().contains('@') || authority.host().is_empty() || port == 0 {
+        if authority.host().is_empty() || port == 0 {
             return Err(InvalidAddress::Form);
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
