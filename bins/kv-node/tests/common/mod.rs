@@ -1,0 +1,286 @@
+//! Real nodes, each a process, and just enough HTTP to speak to them.
+//!
+//! A [`Node`] is killed, by its own id, when it is dropped; if that is because the test has failed,
+//! what it logged is shown. Nodes see no variables but those of the test, and listen on ports that
+//! the system picks. Nothing here waits for a fixed time: [`eventually`] polls, with a deadline.
+#![allow(dead_code, reason = "each of the test programs uses its part")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Far more than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The settings of a node, as variables.
+pub type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// `kv-node` with these flags and variables, and no others.
+pub fn kv_node(flags: &[&str], variables: Variables<'_>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kv-node"));
+    command.args(flags).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// A running node.
+pub struct Node {
+    /// Where to reach it.
+    pub address: SocketAddr,
+    process: Process,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node on a free port, unless `variables` name one, and waits until it listens.
+    pub fn start(variables: Variables<'_>) -> Self {
+        Self::start_with_flags(&[], variables)
+    }
+
+    /// As [`Node::start`], with flags too.
+    pub fn start_with_flags(flags: &[&str], variables: Variables<'_>) -> Self {
+        let mut variables = variables.to_vec();
+        if variables.iter().all(|(name, _)| *name != "PORT") {
+            variables.push(("PORT", "0"));
+        }
+        let mut command = kv_node(flags, &variables);
+        let mut process = Process(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+        let lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (found, finding) = mpsc::channel();
+        let reader = {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    if let Some(address) = listening_address(&line) {
+                        // Nobody waits for it if it took too long.
+                        let _ = found.send(address);
+                    }
+                    lock(&log).push(line);
+                }
+            })
+        };
+        let Ok(mut address) = finding.recv_timeout(PATIENCE) else {
+            panic!("the node of {variables:?} does not listen: {:#?}", lock(&log));
+        };
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        Self { address, process, log, reader: Some(reader) }
+    }
+
+    /// A follower with the default settings.
+    pub fn follower() -> Self {
+        Self::start(&[("ROLE", "follower")])
+    }
+
+    /// Its address, as in `FOLLOWER_URLS`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        lock(&self.log).clone()
+    }
+
+    /// Waits until it has logged a line with `text`, and gives that line.
+    pub fn logged(&self, text: &str) -> String {
+        let mut line = None;
+        eventually(text, || {
+            line = self.log().into_iter().find(|line| line.contains(text));
+            line.is_some()
+        });
+        line.unwrap()
+    }
+
+    /// Sends a request; the node must answer.
+    pub fn request(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        request(self.address, method, path, body).expect("an answer")
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, None)
+    }
+
+    pub fn put(&self, key: &str, value: &str) -> Answer {
+        self.request("PUT", &format!("/kv/{key}"), Some(json!({ "value": value })))
+    }
+
+    /// All that it holds.
+    pub fn dump(&self) -> Value {
+        let answer = self.get("/kv");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// SIGTERM, which the standard library cannot send.
+    pub fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.process.0.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end, and gives its exit status and all that it logged.
+    pub fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.process.wait();
+        self.reader.take().unwrap().join().unwrap();
+        (status, self.log())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of {}:\n{}", self.address, self.log().join("\n"));
+        }
+    }
+}
+
+/// A leader and its followers.
+pub struct Cluster {
+    pub leader: Node,
+    pub followers: Vec<Node>,
+}
+
+impl Cluster {
+    /// Starts them, the leader with these settings beside `FOLLOWER_URLS`, and waits until it serves.
+    pub fn start(followers: usize, leader: Variables<'_>) -> Self {
+        let followers: Vec<Node> = (0..followers).map(|_| Node::follower()).collect();
+        let leader = Self::lead(&followers, leader);
+        leader.logged("the leader serves");
+        Self { leader, followers }
+    }
+
+    /// A leader of `followers`, which may not be ready to serve.
+    pub fn lead(followers: &[Node], leader: Variables<'_>) -> Node {
+        let urls = urls(followers);
+        let mut leader = leader.to_vec();
+        leader.push(("FOLLOWER_URLS", &urls));
+        Node::start(&leader)
+    }
+
+    /// Waits until every follower holds exactly what the leader holds.
+    pub fn level(&self) {
+        eventually("all followers are level with the leader", || {
+            let held = self.leader.dump();
+            self.followers.iter().all(|follower| follower.dump() == held)
+        });
+    }
+}
+
+/// As in `FOLLOWER_URLS`.
+pub fn urls(nodes: &[Node]) -> String {
+    nodes.iter().map(Node::url).collect::<Vec<_>>().join(",")
+}
+
+/// What a process that ended on its own has left.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a process to its end, which must come soon; it must not say more than a pipe holds.
+pub fn run(command: &mut Command) -> Ended {
+    let mut process = Process(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let code = process.wait().code();
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    process.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    process.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    Ended { code, stdout, stderr }
+}
+
+/// An answer. The body is null if it is not JSON.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
+}
+
+/// One request on a connection of its own.
+pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len(),
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let no_http = || io::Error::other(format!("not HTTP: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(no_http)?;
+    let body = serde_json::from_str(body).unwrap_or_default();
+    Ok(Answer { status, head: head.to_ascii_lowercase(), body })
+}
+
+/// Polls until it is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        pause();
+    }
+}
+
+/// Killed when it is dropped.
+struct Process(Child);
+
+impl Process {
+    fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended on its own; then there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `address=127.0.0.1:8000` in a text, `"address":"127.0.0.1:8000"` in a JSON line.
+fn listening_address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening")?.1.split_once("address")?;
+    let rest = rest.trim_start_matches(['=', '"', ':']);
+    rest.split([' ', '"']).next()?.parse().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::disallowed_methods, reason = "deadlines of polls, and how long a real answer took")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline")]
+fn pause() {
+    std::thread::sleep(POLL_INTERVAL);
+}
