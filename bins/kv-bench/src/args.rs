@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use kv_http::Address;
@@ -84,8 +85,8 @@ pub struct Load {
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
     /// How long, in seconds.
-    #[arg(long, default_value_t = 5.0)]
-    pub seconds: f64,
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    pub seconds: Duration,
     /// What each request does.
     #[arg(long, value_enum, default_value_t = Operation::Put)]
     pub operation: Operation,
@@ -110,8 +111,8 @@ pub struct Throughput {
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     /// The length of one measurement.
-    #[arg(long, default_value_t = 3.0)]
-    pub seconds: f64,
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    pub seconds: Duration,
     /// The write quorum of the five followers.
     #[arg(long, default_value_t = 3)]
     pub quorum: usize,
@@ -146,4 +147,11 @@ pub struct Echo {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+}
+
+/// More than nothing, at most a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let fits = |duration: &Duration| !duration.is_zero() && *duration <= Duration::from_secs(86_400);
+    seconds.filter(fits).ok_or_else(|| "must be seconds, more than 0 and at most 86400".to_owned())
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::args::Experiment;
 use crate::cluster::Cluster;
 use crate::report::{Meta, Row, Summary, draw, table, theory_ms};
-use crate::{parity, workload};
+use crate::{Report, parity, workload};
 
 const FOLLOWERS: usize = 5;
 const MAX_DELAY_MS: u64 = 1000;
@@ -29,24 +29,42 @@ enum BadExperiment {
     Quorums,
     #[error("--quorums: 0 is not a quorum that waits for anyone")]
     ZeroQuorum,
+    #[error("--followers must be at least 1")]
+    NoFollowers,
+    #[error("--followers says {said}, but --follower-urls names {named}")]
+    Followers { said: usize, named: usize },
+    #[error("--min-delay-ms: give --max-delay-ms, too, for the theory of the leader at --url")]
+    NoMaximum,
 }
 
 /// Runs it, writes its files, and gives the table.
-pub async fn run(args: &Experiment) -> Result<String, Box<dyn Error>> {
+pub async fn run(args: &Experiment) -> Result<Report, Box<dyn Error>> {
     if args.writes == 0 || args.workers == 0 || args.keys == 0 {
         return Err(BadExperiment::Zero.into());
+    }
+    if args.followers == Some(0) {
+        return Err(BadExperiment::NoFollowers.into());
     }
     let summary = match &args.url {
         None => sweep(args).await?,
         Some(leader) => running(args, leader).await?,
     };
+    if summary.results.iter().all(|row| row.writes == 0) {
+        return Err("no write succeeded, so there is nothing to show".into());
+    }
     let json = args.out.join("perf_summary.json");
     let (png, svg) = (args.out.join("quorum_latency.png"), args.out.join("quorum_latency.svg"));
     summary.write_json(&json)?;
-    let mut text = table(&summary);
     draw(&summary, &png, &svg)?;
-    text += &format!("\n{}, {} and {} written\n", json.display(), png.display(), svg.display());
-    Ok(text)
+    let written = format!("{}, {} and {} written", json.display(), png.display(), svg.display());
+    // With --url and without --follower-urls, nobody asked for a comparison.
+    let compared = args.url.is_none() || !args.follower_urls.is_empty();
+    let unequal = summary.results.iter().any(|row| row.parity_ok != Some(true));
+    Ok(Report {
+        text: format!("{}\n{written}\n", table(&summary)),
+        problem: (compared && unequal)
+            .then(|| "the replicas are not known to be equal: see Parity".to_owned()),
+    })
 }
 
 /// A fresh cluster for every quorum.
@@ -106,11 +124,25 @@ async fn running(args: &Experiment, leader: &Address) -> Result<Summary, Box<dyn
     if !args.quorums.is_empty() {
         return Err(BadExperiment::Quorums.into());
     }
-    let followers = args.followers.or((!args.follower_urls.is_empty()).then_some(args.follower_urls.len()));
+    let named = args.follower_urls.len();
+    let followers = match args.followers {
+        Some(said) if named > 0 && said != named => {
+            return Err(BadExperiment::Followers { said, named }.into());
+        }
+        Some(said) => Some(said),
+        None => (named > 0).then_some(named),
+    };
+    if let Some(followers) = followers {
+        Quorum::new(followers, w)?;
+    }
     let delays = match (args.min_delay_ms, args.max_delay_ms) {
         (min, Some(max)) => Some((Duration::from_millis(min.unwrap_or(0)), Duration::from_millis(max))),
-        (_, None) => None,
+        (Some(_), None) => return Err(BadExperiment::NoMaximum.into()),
+        (None, None) => None,
     };
+    if let Some((min, max)) = delays {
+        DelayLaw::uniform(args.seed, min, max)?;
+    }
     let progress = progress(args.writes);
     let writes = workload::prepare(args.seed, args.writes, args.keys);
     let outcome = workload::execute(leader, writes, args.workers, &progress).await?;

@@ -10,13 +10,15 @@ use hyper::Method;
 use kv_http::{Address, Connection};
 use thiserror::Error;
 
+use crate::Report;
+
 /// The `load` command: runs and gives a few lines.
-pub async fn command(args: &crate::args::Load) -> Result<String, Box<dyn std::error::Error>> {
+pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::error::Error>> {
     let load = Load {
         address: args.url.clone(),
         operation: args.operation,
         connections: args.connections,
-        duration: Duration::try_from_secs_f64(args.seconds)?,
+        duration: args.seconds,
         keys: args.keys,
         value_bytes: args.value_bytes,
         seed: args.seed,
@@ -37,7 +39,8 @@ pub async fn command(args: &crate::args::Load) -> Result<String, Box<dyn std::er
     if let Some(error) = &outcome.first_error {
         text += &format!("the first error: {error}\n");
     }
-    Ok(text)
+    let problem = outcome.latencies_us.is_empty().then(|| "no request was answered".to_owned());
+    Ok(Report { text, problem })
 }
 
 /// What to send.

@@ -23,12 +23,26 @@ use tokio::runtime::Builder;
 
 use crate::args::{Args, Command};
 
+/// What a command has to say.
+struct Report {
+    text: String,
+    /// Why the text is no good news: the process then fails.
+    problem: Option<String>,
+}
+
+impl From<String> for Report {
+    fn from(text: String) -> Self {
+        Self { text, problem: None }
+    }
+}
+
 fn main() -> ExitCode {
-    match run(Args::parse()) {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
+    let done = run(Args::parse()).and_then(|report| {
+        print(&report.text);
+        report.problem.map_or(Ok(()), |problem| Err(problem.into()))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error.as_ref());
             ExitCode::FAILURE
@@ -36,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<String, Box<dyn Error>> {
+fn run(args: Args) -> Result<Report, Box<dyn Error>> {
     // A load comes from one thread, as a node runs on one; the experiment puts six nodes and their
     // clients into this process, and gets two.
     let mut builder = match args.command {
@@ -45,13 +59,13 @@ fn run(args: Args) -> Result<String, Box<dyn Error>> {
     };
     let runtime = builder.worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        match args.command {
-            None => experiment::run(&args.experiment).await,
-            Some(Command::Load(load)) => load::command(&load).await,
-            Some(Command::Throughput(throughput)) => throughput::command(&throughput).await,
-            Some(Command::Footprint(footprint)) => footprint::command(&footprint).await,
-            Some(Command::Echo(echo)) => throughput::echo(&echo).await,
-        }
+        Ok(match args.command {
+            None => experiment::run(&args.experiment).await?,
+            Some(Command::Load(load)) => load::command(&load).await?,
+            Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
+            Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
+            Some(Command::Echo(echo)) => throughput::echo(&echo).await?.into(),
+        })
     })
 }
 

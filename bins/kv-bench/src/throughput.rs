@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -60,7 +59,7 @@ async fn run(
         address: address.clone(),
         operation,
         connections,
-        duration: Duration::try_from_secs_f64(args.seconds)?,
+        duration: args.seconds,
         keys: args.keys,
         value_bytes: args.value_bytes,
         seed: 1,

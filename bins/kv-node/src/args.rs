@@ -47,16 +47,16 @@ pub struct Args {
     #[arg(long, env, global = true)]
     pub runtime_threads: Option<String>,
     /// Allows WRITE_QUORUM=0 with followers [default: false].
-    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_async: Option<String>,
     /// Whether POST /reset works [default: true].
-    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_reset: Option<String>,
     /// Not available yet: there is no recovery whose loss could be accepted.
-    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub accept_data_loss: Option<String>,
     /// Starts a new history although not every follower answers [default: false].
-    #[arg(long, env, global = true, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub new_history: Option<String>,
     /// `text` or `json` [default: text].
     #[arg(long, env, global = true)]

@@ -15,7 +15,9 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = Client::new(settings.local_address());
     runtime.block_on(async {
-        let response = tokio::time::timeout(PATIENCE, client.send(Method::GET, "/health", None)).await??;
+        let asked = tokio::time::timeout(PATIENCE, client.send(Method::GET, "/health", None)).await;
+        let response =
+            asked.map_err(|_| format!("{} did not answer in {PATIENCE:?}", client.address()))??;
         if response.status == StatusCode::OK {
             Ok(())
         } else {

@@ -1,6 +1,7 @@
 //! From texts to settings that cannot be wrong.
 
 use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -99,11 +100,7 @@ impl Settings {
             runtime_threads: number("RUNTIME_THREADS", &args.runtime_threads, 1, 1..=RUNTIME_THREADS_MAX)?,
             enable_reset: flag("ENABLE_RESET", &args.enable_reset, true)?,
             log_json,
-            log_level: parse(
-                "LOG_LEVEL",
-                given(&args.log_level).unwrap_or("info"),
-                "error, warn, info, debug or trace",
-            )?,
+            log_level: level(given(&args.log_level).unwrap_or("info"))?,
         })
     }
 
@@ -181,19 +178,42 @@ fn quorum(args: &Args, followers: usize) -> Result<Quorum, SettingsError> {
 
 /// Whether a client that goes to `url_host` may reach a node that listens on `own_host`.
 fn is_same_host(url_host: &str, own_host: &str) -> bool {
-    let is_loopback = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "::1");
-    url_host.eq_ignore_ascii_case(own_host)
-        || (is_loopback(url_host) && (is_loopback(own_host) || is_unspecified(own_host)))
-        || is_unspecified(url_host)
+    let (url, own) = (ip(url_host), ip(own_host));
+    match (url, own) {
+        (Some(url), Some(own)) => {
+            url == own || url.is_unspecified() || (url.is_loopback() && own.is_unspecified())
+        }
+        _ => url_host.eq_ignore_ascii_case(own_host),
+    }
 }
 
 fn is_unspecified(host: &str) -> bool {
-    matches!(host, "0.0.0.0" | "::")
+    ip(host).is_some_and(|ip| ip.is_unspecified())
+}
+
+/// The address that a host is, if it is one; both loopback addresses count as the first.
+fn ip(host: &str) -> Option<IpAddr> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let ip: IpAddr = host.parse().ok()?;
+    Some(if ip == IpAddr::V6(Ipv6Addr::LOCALHOST) { Ipv4Addr::LOCALHOST.into() } else { ip.to_canonical() })
 }
 
 /// A setting that is empty is not given: Compose files pass empty texts for unset variables.
 fn given(setting: &Option<String>) -> Option<&str> {
     setting.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn level(name: &str) -> Result<Level, SettingsError> {
+    match name.to_ascii_lowercase().as_str() {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err(error("LOG_LEVEL", format!("{name:?} is not error, warn, info, debug or trace"))),
+    }
 }
 
 fn refuse_given(

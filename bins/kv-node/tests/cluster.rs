@@ -206,7 +206,6 @@ fn lost_followers_are_missed_and_caught_up() {
 
 /// A connection that has been closed is no reason to wait for an answer on it.
 #[test]
-#[ignore = "kv_http::Client waits for ever on a kept connection that the other side has closed"]
 fn a_killed_follower_is_noticed_at_once() {
     let mut cluster = Cluster::start(2, &[("REPLICATION_TIMEOUT_MS", "20000")]);
     cluster.followers.clear();

@@ -1,6 +1,7 @@
 //! The address of a node.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -31,7 +32,12 @@ impl Address {
     /// The address of `host` and `port`; an IPv6 host comes without brackets.
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
-        Self { host: host.to_ascii_lowercase(), port }
+        // One spelling for one address, so that two of them can be compared.
+        let host = match host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().to_string(),
+            Err(_) => host.to_ascii_lowercase(),
+        };
+        Self { host, port }
     }
 
     /// The host, without the brackets of an IPv6 address.
@@ -101,6 +107,8 @@ mod tests {
             ("http://Follower1:8000/", "http://follower1:8000"),
             (" http://127.0.0.1 ", "http://127.0.0.1:80"),
             ("http://[::1]:9000", "http://[::1]:9000"),
+            ("http://[0:0::0:1]:9000", "http://[::1]:9000"),
+            ("http://[::ffff:127.0.0.1]:9000", "http://127.0.0.1:9000"),
         ] {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()), Ok(shown.to_owned()));
         }

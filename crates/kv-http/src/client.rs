@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -38,12 +38,12 @@ pub struct Response {
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// No connection.
-    #[error("cannot connect to {address}: {source}")]
+    #[error("cannot connect to {address}: {reason}")]
     Connect {
         /// Where to.
         address: Address,
         /// Why not.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The connection broke, or what came back is not HTTP.
     #[error("no answer: {0}")]
@@ -117,7 +117,8 @@ impl Client {
 /// written at once, by whoever sends it. That the other side has closed it is noticed by the next call.
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    io: Io,
+    /// None once the connection has ended.
+    io: Option<Io>,
     host: HeaderValue,
 }
 
@@ -129,12 +130,12 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Connect`] or [`ClientError::Broken`].
     pub async fn open(address: &Address) -> Result<Self, ClientError> {
-        let failed = |source| ClientError::Connect { address: address.clone(), source };
+        let failed = |reason| ClientError::Connect { address: address.clone(), reason };
         let stream = TcpStream::connect((address.host(), address.port())).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let host = HeaderValue::from_str(&address.authority()).map_err(hyper::http::Error::from)?;
-        Ok(Self { sender, io: Box::pin(connection), host })
+        Ok(Self { sender, io: Some(Box::pin(connection)), host })
     }
 
     /// As [`Client::send`], on this connection.
@@ -164,25 +165,35 @@ impl Connection {
 
     /// Waits until the connection can take a request; an error means that it is closed.
     async fn ready(&mut self) -> Result<(), hyper::Error> {
+        // A look at the connection first: it may have been closed while nobody used it.
+        poll_fn(|context| {
+            progress(&mut self.io, context);
+            Poll::Ready(())
+        })
+        .await;
         drive(&mut self.io, self.sender.ready()).await
     }
 }
 
 /// Polls `call` to its end, and the connection with it whenever the call has to wait.
-async fn drive<T>(io: &mut Io, call: impl Future<Output = T>) -> T {
+async fn drive<T>(io: &mut Option<Io>, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
-    let mut io_ended = false;
     poll_fn(|context| {
         if let Poll::Ready(output) = call.as_mut().poll(context) {
             return Poll::Ready(output);
         }
-        // How the connection ended is told by the call.
-        if !io_ended {
-            io_ended = io.as_mut().poll(context).is_ready();
-        }
+        progress(io, context);
         call.as_mut().poll(context)
     })
     .await
+}
+
+/// Lets the connection read and write what it can. When it has ended it is dropped, and with it what
+/// it still had to do: that is how a call on it learns that there will be no answer.
+fn progress(io: &mut Option<Io>, context: &mut Context<'_>) {
+    if io.as_mut().is_some_and(|io| io.as_mut().poll(context).is_ready()) {
+        *io = None;
+    }
 }
 
 impl fmt::Debug for Connection {

@@ -21,14 +21,26 @@ pub struct DelayLaw {
     max: Duration,
 }
 
-/// A shortest delay above the longest.
+/// The longest delay that can be simulated: one day.
+pub const DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bounds that are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the shortest delay, {min:?}, is above the longest, {max:?}")]
-pub struct InvalidDelays {
-    /// The shortest.
-    pub min: Duration,
-    /// The longest.
-    pub max: Duration,
+pub enum InvalidDelays {
+    /// The shortest delay is above the longest.
+    #[error("the shortest delay, {min:?}, is above the longest, {max:?}")]
+    Crossed {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// The longest delay is above [`DELAY_MAX`].
+    #[error("the longest delay, {max:?}, is above one day")]
+    TooLong {
+        /// The longest.
+        max: Duration,
+    },
 }
 
 impl DelayLaw {
@@ -38,10 +50,13 @@ impl DelayLaw {
     /// Uniform between `min` and `max`, both included, in whole nanoseconds.
     ///
     /// # Errors
-    /// [`InvalidDelays`] if `min` is above `max`.
+    /// [`InvalidDelays`] if `min` is above `max`, or `max` above [`DELAY_MAX`].
     pub fn uniform(seed: u64, min: Duration, max: Duration) -> Result<Self, InvalidDelays> {
         if min > max {
-            return Err(InvalidDelays { min, max });
+            return Err(InvalidDelays::Crossed { min, max });
+        }
+        if max > DELAY_MAX {
+            return Err(InvalidDelays::TooLong { max });
         }
         Ok(Self { seed, min, max })
     }
@@ -176,7 +191,7 @@ mod tests {
     fn bounds_may_be_equal_but_not_crossed() {
         let (one, two) = (Duration::from_millis(1), Duration::from_millis(2));
         assert_eq!(DelayLaw::uniform(1, one, one).unwrap().delay(3, 9), one);
-        assert_eq!(DelayLaw::uniform(1, two, one), Err(InvalidDelays { min: two, max: one }));
+        assert_eq!(DelayLaw::uniform(1, two, one), Err(InvalidDelays::Crossed { min: two, max: one }));
         assert!(DelayLaw::NONE.is_none() && DelayLaw::NONE.delay(0, 1).is_zero());
     }
 

@@ -60,7 +60,7 @@ mod memory;
 mod transport;
 
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
-pub use delay::{DelayLaw, DelayLine, InvalidDelays};
+pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
 pub use follower::{Adopted, Follower};
 pub use leader::{Committed, Event, Input, Leader, Output, Phase, StartProblem, WriteError};
 pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
