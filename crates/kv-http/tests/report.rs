@@ -2,7 +2,7 @@
 //! every follower, as it is on the leader; with and without the simulated delays. And the rest that
 //! the report shows: health, dump, its `/replicate`, `/reset`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,8 +1,8 @@
 //! A cluster over real sockets, inside the test's process.
 //!
 //! [`Server`] is one node behind a port that it keeps, so that it can be stopped and started again at
-//! the same address. [`Cluster`] is a leader and its followers. [`raw`] speaks HTTP by hand, and
-//! [`gate`] is a wire that can be frozen.
+//! the same address. [`Cluster`] is a leader and its followers. [`raw`] speaks HTTP by hand,
+//! [`refusal`] is the form of an error, and [`gate`] is a wire that can be frozen.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] looks again and again until its deadline, and
 //! [`soon`] bounds whatever should end on its own.
@@ -13,6 +13,7 @@
 
 pub mod gate;
 pub mod raw;
+pub mod refusal;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -100,7 +100,12 @@ impl Raw {
 
     /// The next answer.
     pub async fn reply(&mut self) -> Reply {
-        soon("an answer", self.read_reply(true)).await.expect("an answer, not the end of the connection")
+        self.reply_or_end().await.expect("an answer, not the end of the connection")
+    }
+
+    /// The next answer; none if the connection ends without one.
+    pub async fn reply_or_end(&mut self) -> Option<Reply> {
+        soon("an answer", self.read_reply(true)).await
     }
 
     /// The next answer, to a HEAD: it has no body, whatever its length says.
@@ -110,7 +115,7 @@ impl Raw {
 
     /// Nothing more comes: the other side has closed, whether it said so or reset the connection.
     pub async fn until_closed(&mut self) {
-        let rest = soon("the end of the connection", self.read_reply(true)).await;
+        let rest = self.reply_or_end().await;
         assert!(rest.is_none() && self.unread.is_empty(), "the end, but: {rest:?}, {:?}", self.unread);
     }
 
@@ -144,7 +149,7 @@ impl Raw {
 
     /// None at the end of the connection.
     async fn read_more(&mut self) -> Option<()> {
-        let mut piece = [0; 64 << 10];
+        let mut piece = vec![0; 64 << 10];
         match self.stream.read(&mut piece).await {
             Ok(0) | Err(_) => None,
             Ok(bytes) => {

@@ -1,0 +1,78 @@
+//! A client keeps its connections; a server may close them whenever it likes. That costs the client
+//! nothing: neither its own call nor the leader's opinion of a follower.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use kv_http::{Client, ClientError, Connection, Node, ServerConfig};
+use tokio::task::JoinSet;
+
+use crate::common::raw::{Raw, put};
+use crate::common::{Cluster, Server, follower, soon};
+
+async fn health(client: &Client) -> Result<StatusCode, ClientError> {
+    soon("the call", client.send(Method::GET, "/health", None)).await.map(|answer| answer.status)
+}
+
+#[tokio::test]
+async fn without_a_server_there_is_no_connection() {
+    let node = Node::Follower(follower(1));
+    let mut server = Server::start(node.clone(), ServerConfig::default()).await;
+    server.stop().await;
+    let client = Client::new(server.url());
+    assert!(matches!(health(&client).await, Err(ClientError::Connect { .. })));
+    server.start_again(node);
+    assert_eq!(health(&client).await.unwrap(), StatusCode::OK);
+    assert_eq!(health(&client).await.unwrap(), StatusCode::OK, "on the same connection");
+}
+
+#[tokio::test]
+async fn a_call_on_a_closed_connection_ends() {
+    let mut server = Server::start(Node::Follower(follower(1)), ServerConfig::default()).await;
+    let mut connection = Connection::open(&server.url()).await.unwrap();
+    assert!(connection.send(Method::GET, "/health", None).await.is_ok());
+    server.stop().await;
+    let call = soon("the call", connection.send(Method::GET, "/health", None)).await;
+    assert!(matches!(call, Err(ClientError::Broken(_))), "{call:?}");
+    let again = soon("the next call", connection.send(Method::GET, "/health", None)).await;
+    assert!(matches!(again, Err(ClientError::Broken(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_not_used_again() {
+    let node = Node::Follower(follower(1));
+    let mut server = Server::start(node.clone(), ServerConfig::default()).await;
+    let client = Client::new(server.url());
+    for _ in 0..5 {
+        assert_eq!(health(&client).await.unwrap(), StatusCode::OK);
+        server.stop().await;
+        server.start_again(node.clone());
+    }
+}
+
+/// Followers close connections that nobody uses for a while. The leader has some to spare from every
+/// burst; the next burst must not meet dead ones, and take its followers for down.
+#[tokio::test]
+async fn a_burst_after_a_pause_is_served_at_once() {
+    let config = ServerConfig { header_timeout: Duration::from_secs(1), ..ServerConfig::default() };
+    let cluster = Cluster::with(3, 2, |setup| setup.server = config).await;
+    for _ in 0..2 {
+        let mut burst = JoinSet::new();
+        for key in 0..100 {
+            let leader = cluster.leader.address;
+            // Less than the leader needs to give an attempt up.
+            burst.spawn(async move { put(leader, &format!("k{key}?timeout_ms=2000"), "v").await.status });
+        }
+        let answers = soon("the burst", burst.join_all()).await;
+        assert!(answers.iter().all(|&status| status == 200), "{answers:?}");
+        cluster.until_equal().await;
+        // When the second of these is closed, so is every one that has been idle since the burst.
+        for _ in 0..2 {
+            Raw::open(cluster.followers[0].address).await.until_closed().await;
+        }
+    }
+}

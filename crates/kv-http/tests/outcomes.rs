@@ -1,0 +1,231 @@
+//! What a write meets when followers are missing: the report's 503, with what is known of the write.
+//!
+//! `unknown` has a version and may still commit; after `not_applied` nothing has changed, and it says
+//! when to try again. No answer comes later than the write's own deadline.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use kv_core::{Epoch, NodeId};
+use kv_http::{Node, PeerTransport, ServerConfig};
+use kv_replication::{Append, ClusterId, DelayLaw, LeaderConfig, Phase, Quorum, Request, Transport};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::common::raw::{Raw, Reply, ask, get, post_json, put, put_request, request};
+use crate::common::{Cluster, PATIENCE, Server, Setup, eventually, follower, lead, serve_follower};
+
+/// No entry arrives anywhere before the test is over.
+const HOUR: Duration = Duration::from_secs(3600);
+/// On top of a deadline, for a busy machine. Every other clock of these tests is far beyond it.
+const SLACK: Duration = Duration::from_secs(8);
+
+fn slow(setup: &mut Setup) {
+    setup.leader.delays = DelayLaw::uniform(1, HOUR, HOUR).unwrap();
+}
+
+/// An answer that must come at the deadline, not before and not much later.
+async fn put_until(cluster: &Cluster, key: &str, timeout: Duration) -> Reply {
+    let start = Instant::now();
+    let reply = cluster.put(&format!("{key}?timeout_ms={}", timeout.as_millis()), "v").await;
+    let took = start.elapsed();
+    assert!((timeout..timeout + SLACK).contains(&took), "{took:?} for {timeout:?}: {}", reply.text());
+    reply
+}
+
+fn missed(code: &str, message: &str, acks: u64, required: u64, version: Option<u64>) -> Value {
+    let outcome = if version.is_some() { "unknown" } else { "not_applied" };
+    json!({
+        "detail": {
+            "message": message, "acks": acks, "required": required, "version": version, "outcome": outcome,
+        },
+        "code": code,
+        "outcome": outcome,
+    })
+}
+
+/// A refusal that changed nothing, and that names the time to come back.
+fn assert_not_applied(reply: &Reply, expected: &Value) {
+    assert_eq!((reply.status, &reply.json()), (503, expected));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert!(reply.header("retry-after").is_some_and(|after| after.parse::<u32>().is_ok()), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_missed_quorum_says_what_is_known_and_the_write_may_still_commit() {
+    let cluster = Cluster::with(5, 3, |setup| {
+        setup.gated = true;
+        setup.leader.timing.replication_timeout = HOUR;
+    })
+    .await;
+    // Three of five take everything and answer nothing.
+    cluster.gates[..3].iter().for_each(|gate| gate.freeze());
+    let reply = put_until(&cluster, "k", Duration::from_secs(1)).await;
+    let expected = missed("quorum_timeout", "Write quorum not met", 2, 3, Some(1));
+    assert_eq!((reply.status, reply.json()), (503, expected));
+    assert_eq!(reply.header("retry-after"), None, "to try again might write twice");
+    assert_eq!(cluster.get("k").await.status, 404, "what is not committed is not readable on the leader");
+    assert_eq!(cluster.handle.versions(), (1, 0));
+
+    cluster.gates[0].thaw();
+    eventually("it commits", async || cluster.get("k").await.status == 200).await;
+    cluster.gates.iter().for_each(|gate| gate.thaw());
+    assert_eq!(cluster.until_equal().await, json!({ "k": { "value": "v", "version": 1 } }));
+}
+
+/// The delay is part of the time that a write has.
+#[tokio::test]
+async fn the_deadline_counts_the_simulated_delay() {
+    let cluster = Cluster::with(3, 2, |setup| {
+        slow(setup);
+        setup.write_timeout = Duration::from_millis(150);
+    })
+    .await;
+    let start = Instant::now();
+    let reply = cluster.put("k", "v").await;
+    assert!(start.elapsed() < SLACK && start.elapsed() >= Duration::from_millis(150));
+    let expected = missed("quorum_timeout", "Write quorum not met", 0, 2, Some(1));
+    assert_eq!((reply.status, reply.json()), (503, expected));
+
+    let reply = ask(cluster.leader.address, &request("POST", "/reset", &[], None)).await;
+    let expected = missed("quorum_timeout", "Write quorum not met", 0, 2, Some(2));
+    assert_eq!((reply.status, reply.json()), (503, expected), "a reset is a write like any other");
+}
+
+#[tokio::test]
+async fn too_few_followers_are_known_before_anything_is_written() {
+    let mut cluster = Cluster::with(3, 2, |setup| {
+        setup.leader.timing.replication_timeout = Duration::from_millis(300);
+    })
+    .await;
+    assert_eq!(cluster.put("k", "before").await.status, 200);
+    cluster.until_equal().await;
+    for follower in [0, 1] {
+        cluster.followers[follower].stop().await;
+    }
+    cluster.until_up(1).await;
+    let before = (get(cluster.leader.address, "/kv").await.text(), cluster.handle.versions());
+    for _ in 0..3 {
+        let start = Instant::now();
+        let reply = cluster.put("k?timeout_ms=5000", "v").await;
+        assert!(start.elapsed() < Duration::from_millis(5000) + SLACK);
+        assert_not_applied(&reply, &missed("no_quorum", "Write quorum not met", 0, 2, None));
+    }
+    let reset = ask(cluster.leader.address, &request("POST", "/reset", &[], None)).await;
+    assert_not_applied(&reset, &missed("no_quorum", "Write quorum not met", 0, 2, None));
+    assert_eq!((get(cluster.leader.address, "/kv").await.text(), cluster.handle.versions()), before);
+}
+
+/// A follower that takes connections and never answers is found out by the time-out of an attempt.
+#[tokio::test]
+async fn silent_followers_cost_a_write_no_more_than_its_own_time() {
+    let cluster = Cluster::with(2, 1, |setup| {
+        setup.gated = true;
+        setup.leader.timing.replication_timeout = Duration::from_millis(200);
+    })
+    .await;
+    cluster.gates.iter().for_each(|gate| gate.freeze());
+    cluster.until_up(0).await;
+    let start = Instant::now();
+    let reply = cluster.put("k?timeout_ms=700", "v").await;
+    assert!(start.elapsed() < Duration::from_millis(700) + SLACK);
+    assert_not_applied(&reply, &missed("no_quorum", "Write quorum not met", 0, 1, None));
+    assert_eq!(cluster.handle.versions(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_leader_that_waits_for_a_follower_says_for_whom() {
+    let (up, _node) = serve_follower(1).await;
+    let mut down = Server::start(Node::Follower(follower(2)), ServerConfig::default()).await;
+    down.stop().await;
+    let setup = Setup {
+        leader: LeaderConfig::new(Quorum::new(2, 1).unwrap()),
+        server: ServerConfig::default(),
+        write_timeout: PATIENCE,
+        gated: false,
+    };
+    let (leader, handle) = lead(setup, &[up.address, down.address]).await;
+    eventually("the first has answered", async || handle.links()[0].identity.is_some()).await;
+    let reply = put(leader.address, "k?timeout_ms=200", "v").await;
+    let expected = json!({
+        "detail": "the leader is not ready: waiting for followers 2",
+        "code": "recovering",
+        "outcome": "not_applied",
+    });
+    assert_not_applied(&reply, &expected);
+    assert_eq!(get(leader.address, "/health").await.status, 200, "alive all the same");
+
+    // A write that arrives while the leader waits is served when the waiting is over.
+    let mut patient = Raw::open(leader.address).await;
+    patient.send(&put_request("k", "patient")).await;
+    down.start_again(Node::Follower(follower(3)));
+    assert_eq!(patient.reply().await.status, 200);
+    assert_eq!((handle.phase(), handle.versions().0), (Phase::Serving, 1));
+}
+
+#[tokio::test]
+async fn a_leader_that_finds_data_says_where_and_what_to_do() {
+    let (server, _node) = serve_follower(1).await;
+    let body = json!({ "key": "old", "value": "s3cret", "version": 5 });
+    assert_eq!(post_json(server.address, "/replicate", &body).await.status, 200);
+    let setup = Setup {
+        leader: LeaderConfig::new(Quorum::new(1, 1).unwrap()),
+        server: ServerConfig::default(),
+        write_timeout: PATIENCE,
+        gated: false,
+    };
+    let (leader, handle) = lead(setup, &[server.address]).await;
+    eventually("the follower has answered", async || handle.links()[0].last_error.is_some()).await;
+    let reply = put(leader.address, "k", "v").await;
+    let detail = "the leader is not ready: follower 1: the follower holds data: a leader that starts without \
+                  memory cannot take it over yet; empty the follower with POST /reset or start it again";
+    assert_not_applied(&reply, &json!({ "detail": detail, "code": "recovering", "outcome": "not_applied" }));
+    assert_eq!(get(server.address, "/kv/old").await.json(), json!({ "value": "s3cret", "version": 5 }));
+
+    assert_eq!(ask(server.address, &request("POST", "/reset", &[], None)).await.status, 200);
+    eventually("the leader serves", async || handle.phase() == Phase::Serving).await;
+    assert_eq!(put(leader.address, "k", "v").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_leader_that_has_been_replaced_takes_no_writes() {
+    let cluster = Cluster::with(2, 2, slow).await;
+    let mut pending = Raw::open(cluster.leader.address).await;
+    pending.send(&put_request("k", "v")).await;
+    eventually("it has a version", async || cluster.handle.versions().0 == 1).await;
+
+    let by = Epoch { counter: 9, node: NodeId(9) };
+    let append = Append { cluster: ClusterId(9), epoch: by, recovered: true, mark: 0, entries: Vec::new() };
+    let rival = PeerTransport::new([cluster.followers[0].url()]);
+    assert!(rival.send(0, Request::Append(append)).await.unwrap().is_ok());
+
+    let expected = missed("quorum_timeout", "Write quorum not met", 0, 2, Some(1));
+    assert_eq!(pending.reply().await.json(), expected, "it may still commit under the other leader");
+    let message =
+        "Write quorum not met: another leader has taken over with epoch 9.0000000000000009".to_owned();
+    assert_not_applied(&cluster.put("k", "v").await, &missed("no_quorum", &message, 0, 2, None));
+    assert_eq!(cluster.handle.versions(), (1, 0));
+    assert_eq!(get(cluster.leader.address, "/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn past_a_limit_writes_are_refused_not_queued() {
+    for (limit, writes, window) in [("writes_in_flight_max", 1, 100), ("window_entries_max", 100, 1)] {
+        let cluster = Cluster::with(1, 1, |setup| {
+            slow(setup);
+            setup.leader.limits.writes_in_flight_max = writes;
+            setup.leader.limits.window_entries_max = window;
+        })
+        .await;
+        let mut first = Raw::open(cluster.leader.address).await;
+        first.send(&put_request("k", "v")).await;
+        eventually("it has a version", async || cluster.handle.versions().0 == 1).await;
+        let detail = format!("too much at once: {limit} is reached");
+        let expected = json!({ "detail": detail, "code": "overloaded", "outcome": "not_applied" });
+        assert_not_applied(&cluster.put("k", "v").await, &expected);
+        assert_eq!(cluster.handle.versions(), (1, 0));
+    }
+}
