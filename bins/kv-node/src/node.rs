@@ -69,7 +69,8 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         "leading"
     );
     let transport = PeerTransport::new(followers);
-    Ok(LeaderNode { handle: LeaderHandle::spawn(id, cluster, config, transport), write_timeout })
+    let handle = LeaderHandle::spawn(id, cluster, config, transport).map_err(system)?;
+    Ok(LeaderNode { handle, write_timeout })
 }
 
 fn start_logging(settings: &Settings) {

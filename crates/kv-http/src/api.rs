@@ -27,7 +27,11 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     arrived: Time,
 ) -> Response<Full<Bytes>> {
-    let is_write = *request.method() == Method::PUT || *request.uri().path() == *"/reset";
+    let (method, path) = (request.method(), request.uri().path());
+    let is_write = match path.strip_prefix("/kv/") {
+        Some(_) => matches!(*method, Method::PUT | Method::DELETE),
+        None => path == "/reset" && *method == Method::POST,
+    };
     route(service, request, arrived).await.unwrap_or_else(|error| error.response(is_write))
 }
 
@@ -36,7 +40,7 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
     if let Some(raw_key) = path.strip_prefix("/kv/") {
         let key = decode_key(raw_key)?;
         return match (request.method(), &service.node) {
-            (&Method::GET, node) => kv::get(node, &key, request.uri().query()),
+            (&Method::GET, node) => kv::get(node, &key, &request),
             (&Method::PUT, Node::Leader(leader)) => {
                 kv::put(service, leader, key.into_owned(), request, arrived).await
             }

@@ -66,8 +66,9 @@ pub(crate) fn health(node: &Node) -> Response<Full<Bytes>> {
     respond(JSON, format!(r#"{{"status":"ok","role":"{role}"}}"#))
 }
 
-pub(crate) fn get(node: &Node, key: &str, query: Option<&str>) -> Answer {
-    Query::parse(query, &["timeout_ms"])?; // a local read never waits
+pub(crate) fn get(node: &Node, key: &str, request: &Request<Incoming>) -> Answer {
+    Query::parse(request.uri().query(), &["timeout_ms"])?; // a local read never waits
+    refuse_conditions(request.headers())?;
     let read = match node {
         Node::Leader(leader) => leader.handle.get(key),
         Node::Follower(follower) => follower.get(key),
@@ -100,8 +101,7 @@ pub(crate) async fn put(
     refuse_conditions(request.headers())?;
     let body = json_body(service, request).await?;
     let command = {
-        let body: WriteBody<'_> = serde_json::from_slice(&body)
-            .map_err(|error| invalid(&error, r#"{"value": "…"} with a text as value"#))?;
+        let body: WriteBody<'_> = object(&body, r#"{"value": "…"} with a text as value"#)?;
         command(service, &key, &body.value)?
     };
     let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
@@ -118,8 +118,7 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
     };
     Query::parse(request.uri().query(), &[])?;
     let body = json_body(service, request).await?;
-    let body: ReplicateBody<'_> = serde_json::from_slice(&body)
-        .map_err(|error| invalid(&error, r#"{"key": "…", "value": "…", "version": 1}"#))?;
+    let body: ReplicateBody<'_> = object(&body, r#"{"key": "…", "value": "…", "version": 1}"#)?;
     if !(1..=VERSION_MAX).contains(&body.version) {
         return Err(ApiError::InvalidBody(format!("the version must be 1 to {VERSION_MAX}")));
     }
@@ -133,6 +132,7 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
 /// On the leader a clear, replicated like any write; a follower alone drops its copy.
 pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrived: Time) -> Answer {
     Query::parse(request.uri().query(), &[])?;
+    refuse_conditions(request.headers())?;
     if !service.config.enable_reset {
         return Err(ApiError::ResetDisabled);
     }
@@ -170,12 +170,19 @@ fn command(service: &Service, key: &str, value: &str) -> Result<Command, ApiErro
     Command::put(Key::parse(key)?, value.as_bytes()).map_err(|_| ApiError::TooLarge { bytes_max })
 }
 
-/// Says where the body went wrong, but not with its own words: they may hold a value.
-fn invalid(error: &serde_json::Error, expected: &str) -> ApiError {
-    let (line, column) = (error.line(), error.column());
-    ApiError::InvalidBody(format!(
-        "the body must be JSON of the form {expected}; see line {line}, column {column}"
-    ))
+/// Reads a JSON object; what it may hold is the type's business.
+///
+/// The error says where the body went wrong, but not with its own words: they may hold a value.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &str) -> Result<T, ApiError> {
+    let parsed = match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(body).map_err(|error| (error.line(), error.column())),
+        _ => Err((1, 1)), // serde would take an array for the fields in their order
+    };
+    parsed.map_err(|(line, column)| {
+        ApiError::InvalidBody(format!(
+            "the body must be JSON of the form {expected}; see line {line}, column {column}"
+        ))
+    })
 }
 
 fn text(value: &[u8]) -> Result<&str, ApiError> {

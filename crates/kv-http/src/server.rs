@@ -13,6 +13,7 @@ use kv_replication::Time;
 use kv_replication::engine::FollowerHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use crate::api;
 pub use crate::kv::LeaderNode;
@@ -71,7 +72,8 @@ pub(crate) struct Service {
 }
 
 /// Answers requests on `listener` until `shutdown` is ready; then takes no new connection, lets a
-/// leader refuse new writes, and gives open requests `drain_timeout` to end.
+/// leader refuse new writes, and gives open requests `drain_timeout` to end. What is open after that is
+/// closed.
 pub async fn serve(
     listener: TcpListener,
     node: Node,
@@ -82,6 +84,7 @@ pub async fn serve(
     let drain_timeout = config.drain_timeout;
     let service = Arc::new(Service { node, config });
     let graceful = GracefulShutdown::new();
+    let mut open = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     // The runtime wakes itself up, with a system call, whenever a timer is set that is due before all
     // others. While this one ticks, the header time-out of each request is never that timer.
@@ -90,10 +93,13 @@ pub async fn serve(
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
             () = &mut shutdown => break,
-            _ = tick.tick() => None,
+            _ = tick.tick() => {
+                while open.try_join_next().is_some() {} // forgets those that have ended
+                None
+            }
         };
         if let Some((stream, permit)) = accepted {
-            spawn_connection(&service, stream, permit, &graceful);
+            spawn_connection(&service, stream, permit, &graceful, &mut open);
         }
     }
     drop(listener);
@@ -103,6 +109,7 @@ pub async fn serve(
     if tokio::time::timeout(drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!(?drain_timeout, "requests were still open at the end of the drain");
     }
+    open.shutdown().await;
 }
 
 /// The next connection, as soon as there is room for one; none if the system could not give it.
@@ -133,6 +140,7 @@ fn spawn_connection(
     stream: TcpStream,
     permit: OwnedSemaphorePermit,
     graceful: &GracefulShutdown,
+    open: &mut JoinSet<()>,
 ) {
     let answering = Arc::clone(service);
     let handler = service_fn(move |request| {
@@ -150,7 +158,7 @@ fn spawn_connection(
         .header_read_timeout(service.config.header_timeout)
         .serve_connection(TokioIo::new(stream), handler);
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    open.spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection ended");
         }

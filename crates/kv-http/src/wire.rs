@@ -117,6 +117,9 @@ pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
     let identity = Identity { node: NodeId(take_u64(&mut rest)?), resets: take_u64(&mut rest)? };
     let claimed = take_bool(&mut rest)?;
     let cluster = ClusterId(take_u64(&mut rest)?);
+    if !claimed && cluster.0 != 0 {
+        return Err(WireError::Range);
+    }
     let promised = take_epoch(&mut rest)?;
     let mark = take_u64(&mut rest)?;
     let has_data = take_bool(&mut rest)?;
@@ -127,7 +130,9 @@ pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
     let mut ranges = RangeSet::new();
     for _ in 0..count {
         let (first, last) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
-        if first == 0 || first > last || last > kv_core::VERSION_MAX {
+        // In order and apart, as a range set is: there is one way to write it.
+        let follows = ranges.last().is_none_or(|before| first > before + 1);
+        if first == 0 || !follows || first > last || last > kv_core::VERSION_MAX {
             return Err(WireError::Range);
         }
         ranges.insert_range(first..=last);

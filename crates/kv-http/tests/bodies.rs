@@ -54,7 +54,6 @@ async fn bodies_that_are_no_write() {
 }
 
 #[tokio::test]
-#[ignore = "defect: src/kv.rs takes an array for the object, as serde's derive does"]
 async fn an_array_is_no_object() {
     let untouched = Untouched::start().await;
     untouched.refused_put("/kv/k", &JSON, br#"["s3cret"]"#, 422, "invalid_body").await;

@@ -149,7 +149,6 @@ fn what_no_sender_writes_is_named() {
 
 /// The answer of an unclaimed follower with the ranges 1-2 and 5-6, byte by byte.
 #[test]
-#[ignore = "defect: src/wire.rs, decode_held takes what encode_held never writes"]
 fn there_is_one_way_to_write_an_answer() {
     let mut held = follower(1).holds();
     held.ranges = [1..=2, 5..=6].into_iter().collect();

@@ -1,6 +1,6 @@
 //! The follower's machine.
 
-use kv_core::{Entry, Epoch, Item, NodeId, Store, VERSION_MAX, Version};
+use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, VERSION_MAX, Version};
 
 use crate::overlay::Overlay;
 use crate::{
@@ -74,14 +74,21 @@ impl Follower {
     /// A write of a leader that knows no epochs: taken as long as no other leader has claimed this
     /// follower.
     pub fn adopt(&mut self, entry: &Entry) -> Adopted {
-        let (Some(key), false) = (key_of(entry), self.is_claimed()) else {
-            return match key_of(entry).map(|key| self.version_of(key)) {
-                Some(held) if self.held.contains(entry.version()) => Adopted::Now(held),
-                _ => Adopted::Claimed { promised: self.promised },
-            };
+        let Operation::Put { key, value } = entry.operation() else {
+            return Adopted::Claimed { promised: self.promised }; // that leader writes nothing else
         };
-        self.store.apply(entry);
-        Adopted::Now(self.version_of(key))
+        if !self.is_claimed() {
+            self.store.apply(entry);
+            return Adopted::Now(self.version_of(key));
+        }
+        // Held already: this very write, or one that has replaced it.
+        match self.local(key).filter(|_| self.held.contains(entry.version())) {
+            Some(item) if item.version > entry.version() => Adopted::Now(item.version),
+            Some(item) if item.version == entry.version() && item.value == value => {
+                Adopted::Now(item.version)
+            }
+            _ => Adopted::Claimed { promised: self.promised },
+        }
     }
 
     /// Drops everything it holds, as an operator wishes. It keeps its promise, and says from now on
@@ -213,12 +220,5 @@ impl Follower {
 
     fn has_data(&self) -> bool {
         self.mark > 0 || !self.held.is_empty() || !self.pending.is_empty() || !self.store.is_empty()
-    }
-}
-
-fn key_of(entry: &Entry) -> Option<&str> {
-    match entry.operation() {
-        kv_core::Operation::Put { key, .. } | kv_core::Operation::Delete { key } => Some(key),
-        kv_core::Operation::Clear | kv_core::Operation::NoOp => None,
     }
 }

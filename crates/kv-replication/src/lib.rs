@@ -21,7 +21,7 @@
 //!     (1..=3).map(|id| FollowerHandle::new(NodeId(id), FollowerConfig::default())).collect();
 //! let transport = MemoryTransport::new(followers.clone());
 //! let config = LeaderConfig::new(Quorum::new(3, 2)?);
-//! let leader = LeaderHandle::spawn(NodeId(9), ClusterId(1), config, transport);
+//! let leader = LeaderHandle::spawn(NodeId(9), ClusterId(1), config, transport)?;
 //!
 //! let command = Command::put(Key::parse("colour")?, b"red")?;
 //! let committed = leader.write(command, Duration::from_secs(1)).await?;

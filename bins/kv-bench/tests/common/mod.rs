@@ -109,7 +109,7 @@ impl Servers {
             }
             let config = LeaderConfig { delays, ..LeaderConfig::new(quorum) };
             let transport = PeerTransport::new(followers.iter().map(|url| url.parse().unwrap()));
-            let handle = LeaderHandle::spawn(NodeId(99), ClusterId(1), config, transport);
+            let handle = LeaderHandle::spawn(NodeId(99), ClusterId(1), config, transport).unwrap();
             let write_timeout = Duration::from_secs(30);
             (listen(Node::Leader(LeaderNode { handle, write_timeout })).await, followers)
         });

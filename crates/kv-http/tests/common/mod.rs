@@ -224,7 +224,7 @@ impl Cluster {
 /// A leader of the followers at `addresses`, with its server; it may not serve yet.
 pub async fn lead(setup: Setup, addresses: &[SocketAddr]) -> (Server, LeaderHandle) {
     let transport = PeerTransport::new(addresses.iter().copied().map(node_address));
-    let handle = LeaderHandle::spawn(LEADER_ID, CLUSTER, setup.leader, transport);
+    let handle = LeaderHandle::spawn(LEADER_ID, CLUSTER, setup.leader, transport).unwrap();
     let node = LeaderNode { handle: handle.clone(), write_timeout: setup.write_timeout };
     (Server::start(Node::Leader(node), setup.server).await, handle)
 }

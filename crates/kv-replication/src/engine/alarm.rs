@@ -3,6 +3,7 @@
 //! The runtime's own timers tick in whole milliseconds, which would add about one to every simulated
 //! delay. So a thread sleeps on a condition variable until the next moment that matters.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -30,18 +31,13 @@ enum State {
 }
 
 impl Alarm {
-    pub(crate) fn spawn(clock: Clock, wake: Arc<Notify>) -> Self {
+    pub(crate) fn spawn(clock: Clock, wake: Arc<Notify>) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::new(State::Idle), changed: Condvar::new() });
         let sleeper = Arc::clone(&shared);
-        let spawned = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("kv-alarm".to_owned())
-            .spawn(move || sleep(&sleeper, clock, &wake));
-        if let Err(error) = spawned {
-            // Without the thread nothing would ever time out.
-            tracing::error!(%error, "cannot start the timer thread");
-            std::process::abort();
-        }
-        Self { shared }
+            .spawn(move || sleep(&sleeper, clock, &wake))?;
+        Ok(Self { shared })
     }
 
     /// Rings at `at` or before. An earlier time that is set already stays: one ring too many is harmless.

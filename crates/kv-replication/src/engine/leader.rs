@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,9 +49,17 @@ struct Core {
 impl LeaderHandle {
     /// Starts a leader on the current tokio runtime. Draw `node` and `cluster` anew for every start.
     ///
+    /// # Errors
+    /// If the system gives no thread for the timer.
+    ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn spawn<T: Transport>(node: NodeId, cluster: ClusterId, config: LeaderConfig, transport: T) -> Self {
+    pub fn spawn<T: Transport>(
+        node: NodeId,
+        cluster: ClusterId,
+        config: LeaderConfig,
+        transport: T,
+    ) -> io::Result<Self> {
         let core = Core {
             leader: Leader::new(node, cluster, config),
             waiters: BTreeMap::new(),
@@ -60,8 +69,9 @@ impl LeaderHandle {
         };
         let shared =
             Arc::new(Shared { clock: Clock::start(), core: Mutex::new(core), wake: Arc::new(Notify::new()) });
-        tokio::spawn(run(Arc::clone(&shared), Arc::new(transport)));
-        Self { owner: Arc::new(Owner { shared }) }
+        let alarm = Alarm::spawn(shared.clock, Arc::clone(&shared.wake))?;
+        tokio::spawn(run(Arc::clone(&shared), alarm, Arc::new(transport)));
+        Ok(Self { owner: Arc::new(Owner { shared }) })
     }
 
     /// Writes; the answer comes as soon as it is decided, at the latest after `timeout`.
@@ -164,8 +174,7 @@ impl fmt::Debug for Shared {
 }
 
 /// The loop. It runs after the tasks that woke it, so that all they have brought is sent together.
-async fn run<T: Transport>(shared: Arc<Shared>, transport: Arc<T>) {
-    let alarm = Alarm::spawn(shared.clock, Arc::clone(&shared.wake));
+async fn run<T: Transport>(shared: Arc<Shared>, alarm: Alarm, transport: Arc<T>) {
     while let Some(timeout) = turn(&shared, &transport) {
         if let Some(at) = timeout {
             alarm.set(at);
