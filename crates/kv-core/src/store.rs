@@ -74,7 +74,7 @@ impl Store {
             Operation::NoOp => Applied::Stored,
             Operation::Clear => {
                 self.cleared = version;
-                self.slots.retain(|slot| slot.0.version() > version);
+                self.slots.retain(|slot| slot.entry.version() > version);
                 self.tombstones = self.tombstones.split_off(&version);
                 Applied::Stored
             }
@@ -92,15 +92,15 @@ impl Store {
     /// What `key` holds, if it is there.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Item<'_>> {
-        let slot = self.slots.get(key.as_bytes())?;
+        let slot = self.slot(key.as_bytes())?;
         Some(slot.live()?.1)
     }
 
     /// The version of the newest put or delete of `key`, or of the newest clear if that is newer.
     #[must_use]
     pub fn newest(&self, key: &str) -> Version {
-        let slot = self.slots.get(key.as_bytes());
-        slot.map_or(self.cleared, |slot| slot.0.version())
+        let slot = self.slot(key.as_bytes());
+        slot.map_or(self.cleared, |slot| slot.entry.version())
     }
 
     /// Live keys that begin with `prefix`, in order; only those past `after`, if it is given.
@@ -109,13 +109,15 @@ impl Store {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
-            _ => Bound::Included(prefix.as_bytes()),
+        let (from, skip) = match after {
+            Some(after) if after >= prefix => (after, true),
+            _ => (prefix, false),
         };
+        let from: &dyn Place = &Wanted::new(from.as_bytes());
+        let start = if skip { Bound::Excluded(from) } else { Bound::Included(from) };
         self.slots
-            .range::<[u8], _>((start, Bound::Unbounded))
-            .take_while(move |slot| slot.0.key_bytes().starts_with(prefix.as_bytes()))
+            .range::<dyn Place, _>((start, Bound::Unbounded))
+            .take_while(move |slot| slot.key().starts_with(prefix.as_bytes()))
             .filter_map(Slot::live)
     }
 
@@ -147,15 +149,15 @@ impl Store {
                 break;
             }
             let tombstone = oldest.remove();
-            self.slots.remove(tombstone.key_bytes());
+            self.remove(tombstone.key_bytes());
         }
     }
 
     /// Takes `entry` out again if the key still shows that very entry.
     pub fn forget(&mut self, entry: &Entry) {
         let key = entry.key_bytes();
-        if self.slots.get(key).is_some_and(|slot| slot.0.version() == entry.version()) {
-            self.slots.remove(key);
+        if self.slot(key).is_some_and(|slot| slot.entry.version() == entry.version()) {
+            self.remove(key);
             self.tombstones.remove(&entry.version());
         }
     }
@@ -178,38 +180,138 @@ impl Store {
 
     /// Puts `entry` in its slot; one walk, since what is stale is rare and put back.
     fn replace(&mut self, entry: &Entry) -> Applied {
-        let Some(old) = self.slots.replace(Slot(entry.clone())) else {
+        let Some(old) = self.slots.replace(Slot::new(entry.clone())) else {
             return Applied::Stored;
         };
-        if old.0.version() >= entry.version() {
+        let version = old.entry.version();
+        if version >= entry.version() {
             self.slots.replace(old);
             return Applied::Stale;
         }
-        if matches!(old.0.operation(), Operation::Delete { .. }) {
-            self.tombstones.remove(&old.0.version());
+        if matches!(old.entry.operation(), Operation::Delete { .. }) {
+            self.tombstones.remove(&version);
         }
         Applied::Stored
     }
+
+    fn slot(&self, key: &[u8]) -> Option<&Slot> {
+        let wanted: &dyn Place = &Wanted::new(key);
+        self.slots.get(wanted)
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        let wanted: &dyn Place = &Wanted::new(key);
+        self.slots.remove(wanted);
+    }
 }
 
-/// An entry, ordered by its key alone.
+/// An entry in its place: ordered by its key alone.
 #[derive(Clone, Debug)]
-struct Slot(Entry);
+struct Slot {
+    head: u128,
+    entry: Entry,
+}
+
+/// A key that is looked for.
+struct Wanted<'a> {
+    head: u128,
+    key: &'a [u8],
+}
+
+/// What has a place in the order of keys.
+///
+/// The head is the key's first 16 bytes, zeros behind a shorter one, as a big-endian number. Heads that
+/// differ are in the order of their keys, and they lie in the tree itself: a walk down a large tree then
+/// seldom has to fetch the entries that it passes, which would be a cache miss each.
+trait Place {
+    fn head(&self) -> u128;
+    fn key(&self) -> &[u8];
+}
 
 impl Slot {
+    fn new(entry: Entry) -> Self {
+        Self { head: head(entry.key_bytes()), entry }
+    }
+
     fn live(&self) -> Option<(&str, Item<'_>)> {
-        match self.0.operation() {
+        match self.entry.operation() {
             Operation::Put { key, value } => {
-                Some((key, Item { value, version: self.0.version(), entry: &self.0 }))
+                Some((key, Item { value, version: self.entry.version(), entry: &self.entry }))
             }
             Operation::Delete { .. } | Operation::Clear | Operation::NoOp => None,
         }
     }
 }
 
-impl Borrow<[u8]> for Slot {
-    fn borrow(&self) -> &[u8] {
-        self.0.key_bytes()
+impl<'a> Wanted<'a> {
+    fn new(key: &'a [u8]) -> Self {
+        Self { head: head(key), key }
+    }
+}
+
+fn head(key: &[u8]) -> u128 {
+    let mut head = [0; 16];
+    for (to, from) in head.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u128::from_be_bytes(head)
+}
+
+impl Place for Slot {
+    fn head(&self) -> u128 {
+        self.head
+    }
+
+    fn key(&self) -> &[u8] {
+        self.entry.key_bytes()
+    }
+}
+
+impl Place for Wanted<'_> {
+    fn head(&self) -> u128 {
+        self.head
+    }
+
+    fn key(&self) -> &[u8] {
+        self.key
+    }
+}
+
+impl<'a> Borrow<dyn Place + 'a> for Slot {
+    fn borrow(&self) -> &(dyn Place + 'a) {
+        self
+    }
+}
+
+impl Ord for dyn Place + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head().cmp(&other.head()).then_with(|| self.key().cmp(other.key()))
+    }
+}
+
+impl PartialOrd for dyn Place + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for dyn Place + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for dyn Place + '_ {}
+
+impl Ord for Slot {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.key().cmp(other.key()))
+    }
+}
+
+impl PartialOrd for Slot {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -220,15 +322,3 @@ impl PartialEq for Slot {
 }
 
 impl Eq for Slot {}
-
-impl PartialOrd for Slot {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Slot {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.key_bytes().cmp(other.0.key_bytes())
-    }
-}

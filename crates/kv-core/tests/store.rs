@@ -128,6 +128,29 @@ fn history() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 proptest! {
+    /// Also of keys that are longer than what the tree keeps of them, and share that much.
+    #[test]
+    fn a_scan_is_in_the_order_of_the_keys(
+        keys in prop::collection::btree_set("(|a|the same sixteen|the same sixteen bytes)[a-c ö]{0,3}", 1..40),
+        from in any::<Index>(),
+    ) {
+        let keys: Vec<String> = keys.into_iter().filter(|key| !key.is_empty()).collect();
+        prop_assume!(!keys.is_empty());
+        let mut store = Store::new();
+        for (version, key) in (1..).zip(keys.iter().rev()) {
+            store.apply(&put(version, key, "v"));
+        }
+        let shown: Vec<&str> = store.scan("", None).map(|(key, _)| key).collect();
+        prop_assert_eq!(&shown, &keys);
+        let from = from.get(&keys).as_str();
+        let rest: Vec<&str> = store.scan("", Some(from)).map(|(key, _)| key).collect();
+        prop_assert_eq!(rest, keys.iter().map(String::as_str).filter(|key| *key > from).collect::<Vec<_>>());
+        let below: Vec<&str> = store.scan(from, None).map(|(key, _)| key).collect();
+        prop_assert_eq!(below, keys.iter().map(String::as_str).filter(|key| key.starts_with(from)).collect::<Vec<_>>());
+        prop_assert!(keys.iter().all(|key| store.get(key).is_some()));
+        prop_assert!(store.get("absent").is_none());
+    }
+
     #[test]
     fn content_depends_only_on_the_set(
         (shuffled, repeats) in history().prop_flat_map(|h| {
