@@ -5,6 +5,10 @@
 //!
 //! Exit codes: 0 after a clean stop (or a healthy check), 1 for an unhealthy check or a system that
 //! refuses, 2 for bad settings.
+//!
+//! # What it does not do
+//!
+//! It decides nothing: rules are in `kv-replication`, HTTP is in `kv-http`. It keeps nothing on disk.
 
 mod args;
 mod healthcheck;
@@ -22,7 +26,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let settings = match Settings::from_args(&args) {
         Ok(settings) => settings,
-        Err(error) => return refuse(&error, 2),
+        // For a container's check there are only two answers.
+        Err(error) => return refuse(&error, if args.command.is_some() { 1 } else { 2 }),
     };
     let done = match args.command {
         Some(Command::Healthcheck) => healthcheck::run(&settings).map_err(|error| (error, 1)),

@@ -23,7 +23,7 @@ type Failure = (Box<dyn Error>, u8);
 pub fn run(settings: Settings) -> Result<(), Failure> {
     start_logging(&settings);
     let runtime = runtime(settings.runtime_threads).map_err(system)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let stop = stop_signal().map_err(system)?;
         let listener = TcpListener::bind((settings.host.as_str(), settings.port))
             .await
@@ -39,7 +39,10 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         serve(listener, node, config, stop).await;
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // A name that is still being looked up must not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
 fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<LeaderNode, Failure> {

@@ -20,6 +20,8 @@ pub(crate) type Answer = Result<Response<Full<Bytes>>, ApiError>;
 
 /// The longest time that a client may ask a write to take.
 const TIMEOUT_MS_MAX: u64 = 600_000;
+/// The one parameter that there is so far.
+pub(crate) const TIMEOUT: &str = "timeout_ms";
 
 /// Answers one request. `arrived` is when its head had been read, on the clock of the leader.
 pub(crate) async fn answer(
@@ -109,7 +111,7 @@ impl Query {
         let mut parsed = Self::default();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&name) {
+            if name != TIMEOUT || !known.contains(&name) {
                 return Err(ApiError::parameter(name, "no such parameter here, or not supported yet"));
             }
             if parsed.timeout.is_some() {

@@ -145,7 +145,7 @@ impl ApiError {
     pub(crate) fn response(&self, is_write: bool) -> Response<Full<Bytes>> {
         let (status, code) = self.status();
         let outcome = match self {
-            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) => Outcome::Unknown,
+            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) | Self::NotText => Outcome::Unknown,
             _ => Outcome::NotApplied,
         };
         let body = ErrorBody {

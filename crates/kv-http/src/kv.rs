@@ -14,7 +14,7 @@ use kv_replication::{Adopted, Committed, Time};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::api::{Answer, Query, refuse_conditions, require_type, respond};
+use crate::api::{Answer, Query, TIMEOUT, refuse_conditions, require_type, respond};
 use crate::body;
 use crate::error::ApiError;
 use crate::server::{Node, Service};
@@ -67,7 +67,7 @@ pub(crate) fn health(node: &Node) -> Response<Full<Bytes>> {
 }
 
 pub(crate) fn get(node: &Node, key: &str, request: &Request<Incoming>) -> Answer {
-    Query::parse(request.uri().query(), &["timeout_ms"])?; // a local read never waits
+    Query::parse(request.uri().query(), &[TIMEOUT])?; // a local read never waits
     refuse_conditions(request.headers())?;
     let read = match node {
         Node::Leader(leader) => leader.handle.get(key),
@@ -97,7 +97,7 @@ pub(crate) async fn put(
     request: Request<Incoming>,
     arrived: Time,
 ) -> Answer {
-    let query = Query::parse(request.uri().query(), &["timeout_ms"])?;
+    let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
     refuse_conditions(request.headers())?;
     let body = json_body(service, request).await?;
     let command = {

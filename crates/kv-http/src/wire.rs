@@ -29,6 +29,7 @@ pub const PROBE_PATH: &str = "/internal/probe";
 pub const APPEND_PATH: &str = "/internal/append";
 
 const APPEND_HEADER_BYTES: usize = 37;
+const EPOCH_COUNTER_MAX: u64 = 1 << 53;
 
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -149,7 +150,9 @@ fn put_epoch(out: &mut Vec<u8>, epoch: Epoch) {
 }
 
 fn take_epoch(rest: &mut &[u8]) -> Result<Epoch, WireError> {
-    Ok(Epoch { counter: take_u64(rest)?, node: NodeId(take_u64(rest)?) })
+    let epoch = Epoch { counter: take_u64(rest)?, node: NodeId(take_u64(rest)?) };
+    // Far beyond what restarts can reach, and far below where a leader could find none above it.
+    if epoch.counter > EPOCH_COUNTER_MAX { Err(WireError::Range) } else { Ok(epoch) }
 }
 
 fn take_u64(rest: &mut &[u8]) -> Result<u64, WireError> {

@@ -46,8 +46,15 @@ pub struct Limits {
     pub log_entries_max: usize,
     /// Bytes of frames in the log; past it committed entries leave.
     pub log_bytes_max: usize,
+    /// Entries in the log as long as a follower that is up lacks the oldest; past it that follower is
+    /// left behind.
+    pub log_entries_hard_max: usize,
+    /// The same in bytes of frames.
+    pub log_bytes_hard_max: usize,
+    /// Bytes of writes that wait for the leader to find out whether it can take them.
+    pub parked_bytes_max: usize,
     /// How far above the commit mark versions may be assigned, and above a follower's watermark
-    /// sent; the window of [`FollowerConfig`] must not be smaller.
+    /// sent, and how many entries may be on one simulated wire; the window of [`FollowerConfig`] must not be smaller.
     pub window_entries_max: u64,
     /// Entries in one request.
     pub batch_entries_max: usize,
@@ -97,6 +104,9 @@ impl Default for Limits {
             writes_in_flight_max: 10_000,
             log_entries_max: 250_000,
             log_bytes_max: 64 << 20,
+            log_entries_hard_max: 1_000_000,
+            log_bytes_hard_max: 256 << 20,
+            parked_bytes_max: 64 << 20,
             window_entries_max: 200_000,
             batch_entries_max: 1_024,
             batch_bytes_max: 1 << 20,

@@ -144,6 +144,18 @@ impl DelayLine {
         self.waiting.pop_first().map(|(_, version)| version)
     }
 
+    /// How many versions are in the line.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Nothing is in the line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// When the next version is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {

@@ -7,7 +7,7 @@
 //! * [`DelayLaw`] and [`DelayLine`]: the simulated network delay, per entry and per follower.
 //! * [`Request`] and [`Reply`]: what travels.
 //! * [`Transport`]: how it travels; [`MemoryTransport`] for one process, HTTP in another crate.
-//!   Every implementation passes [`conformance`] (feature `conformance`).
+//!   Every implementation passes the suite in `conformance` (a feature of that name).
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
 //!
 //! ```

@@ -25,6 +25,7 @@ pub(crate) struct Writes {
     open: BTreeMap<WriteId, (Stage, Time)>,
     deadlines: BTreeSet<(Time, WriteId)>,
     parked: BTreeSet<WriteId>,
+    parked_bytes: usize,
 }
 
 impl Writes {
@@ -32,9 +33,15 @@ impl Writes {
         self.open.len()
     }
 
+    /// The frames of all parked writes together.
+    pub(crate) fn parked_bytes(&self) -> usize {
+        self.parked_bytes
+    }
+
     pub(crate) fn add(&mut self, id: WriteId, stage: Stage, deadline: Time) {
-        if matches!(stage, Stage::Parked(_)) {
+        if let Stage::Parked(command) = &stage {
             self.parked.insert(id);
+            self.parked_bytes += command.frame_bytes();
         }
         self.open.insert(id, (stage, deadline));
         self.deadlines.insert((deadline, id));
@@ -43,8 +50,9 @@ impl Writes {
     pub(crate) fn remove(&mut self, id: WriteId) -> Option<(Stage, Time)> {
         let (stage, deadline) = self.open.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
-        if matches!(stage, Stage::Parked(_)) {
+        if let Stage::Parked(command) = &stage {
             self.parked.remove(&id);
+            self.parked_bytes -= command.frame_bytes();
         }
         Some((stage, deadline))
     }

@@ -173,7 +173,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The loop. It runs after the tasks that woke it, so that all they have brought is sent together.
+/// The loop. On a runtime of one thread it runs after the tasks that woke it, so that all they have
+/// brought is sent together; on several threads what has come by then is.
 async fn run<T: Transport>(shared: Arc<Shared>, alarm: Alarm, transport: Arc<T>) {
     while let Some(timeout) = turn(&shared, &transport) {
         if let Some(at) = timeout {
@@ -185,6 +186,7 @@ async fn run<T: Transport>(shared: Arc<Shared>, alarm: Alarm, transport: Arc<T>)
 
 /// Does everything that there is to do now, and says when there is more; none if the leader has ended.
 fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option<Time>> {
+    let mut events = Vec::new();
     let mut core = lock(&shared.core);
     if core.ended {
         core.attempts.values().for_each(AbortHandle::abort);
@@ -210,10 +212,14 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
                     let _ = waiter.send(result);
                 }
             }
-            Output::Event(event) => log_event(&event),
+            Output::Event(event) => events.push(event),
         }
     }
-    Some(core.leader.poll_timeout())
+    let timeout = core.leader.poll_timeout();
+    drop(core);
+    // A log that blocks must not block the leader.
+    events.iter().for_each(log_event);
+    Some(timeout)
 }
 
 async fn send<T: Transport>(

@@ -27,6 +27,12 @@ impl Leader {
         }
         match self.judge(now) {
             Verdict::Admit => self.assign(now, id, command, deadline),
+            Verdict::Park
+                if self.writes.parked_bytes() + command.frame_bytes()
+                    > self.config.limits.parked_bytes_max =>
+            {
+                self.answer(id, Err(WriteError::Overloaded { limit: "parked_bytes_max" }));
+            }
             Verdict::Park => {
                 self.writes.add(id, Stage::Parked(command), deadline);
                 self.ask_again(now);
@@ -131,7 +137,11 @@ impl Leader {
             Some("log_entries_max")
         } else if stuck && self.log.bytes() >= limits.log_bytes_max {
             Some("log_bytes_max")
-        } else if self.log.last() - self.mark >= limits.window_entries_max || self.log.last() >= VERSION_MAX {
+        } else if self.log.last() >= VERSION_MAX {
+            Some("version_max")
+        } else if self.log.last() - self.mark >= limits.window_entries_max
+            || self.links.iter().any(|link| link.line.len() as u64 >= limits.window_entries_max)
+        {
             Some("window_entries_max")
         } else {
             None

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use kv_core::{Command, Version};
 
 use super::{Committed, Leader, WriteError};
+use crate::link::Link;
 use crate::writes::Stage;
 use crate::{Time, WriteId};
 
@@ -110,10 +111,16 @@ impl Leader {
         }
     }
 
+    /// Lets committed entries go, the oldest first, while the log is over its limit. What a follower
+    /// that is up still lacks stays longer, up to the hard limit.
     fn truncate_log(&mut self) {
         let limits = &self.config.limits;
         while self.log.len() > limits.log_entries_max || self.log.bytes() > limits.log_bytes_max {
-            if !self.log.pop_committed(self.mark) {
+            let oldest = self.log.first();
+            let lacking = |link: &Link| link.is_streaming() && !link.acked.contains(oldest);
+            let kept = self.log.len() <= limits.log_entries_hard_max
+                && self.log.bytes() <= limits.log_bytes_hard_max;
+            if (kept && self.links.iter().any(lacking)) || !self.log.pop_committed(self.mark) {
                 break;
             }
         }
