@@ -61,6 +61,10 @@ pub struct Experiment {
     /// Fixes keys, values and delays.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Fails unless every row is as it should be: its mean less the median overhead within 3.5
+    /// standard errors of the theory, overhead at most 1.5 ms (median) and 5 ms (99th percentile).
+    #[arg(long, conflicts_with = "url")]
+    pub check: bool,
     /// Where the summary and the plots go.
     #[arg(long, default_value = "artifacts")]
     pub out: PathBuf,

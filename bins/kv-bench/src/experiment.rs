@@ -57,14 +57,40 @@ pub async fn run(args: &Experiment) -> Result<Report, Box<dyn Error>> {
     summary.write_json(&json)?;
     draw(&summary, &png, &svg)?;
     let written = format!("{}, {} and {} written", json.display(), png.display(), svg.display());
+    Ok(Report { text: format!("{}\n{written}\n", table(&summary)), problem: problem(args, &summary) })
+}
+
+/// What is wrong with the result, if anything is.
+fn problem(args: &Experiment, summary: &Summary) -> Option<String> {
     // With --url and without --follower-urls, nobody asked for a comparison.
     let compared = args.url.is_none() || !args.follower_urls.is_empty();
-    let unequal = summary.results.iter().any(|row| row.parity_ok != Some(true));
-    Ok(Report {
-        text: format!("{}\n{written}\n", table(&summary)),
-        problem: (compared && unequal)
-            .then(|| "the replicas are not known to be equal: see Parity".to_owned()),
+    summary.results.iter().find_map(|row| {
+        let what = if row.errors > 0 {
+            "some writes failed".to_owned()
+        } else if compared && row.parity_ok != Some(true) {
+            "the replicas are not known to be equal".to_owned()
+        } else if args.check {
+            miss(row)?
+        } else {
+            return None;
+        };
+        Some(format!("W = {}: {what}", row.quorum))
     })
+}
+
+/// How a row misses what is promised of it.
+fn miss(row: &Row) -> Option<String> {
+    let (mean, ci95, theory) = (row.avg_latency_ms?, row.ci95_ms?, row.theory_ms?);
+    let (p50, p99) = (row.overhead_p50_ms?, row.overhead_p99_ms?);
+    // The half width of the interval is about two standard errors: 1.984 for a hundred writes.
+    let deviation = (mean - p50 - theory) / (ci95 / 1.984);
+    if deviation.abs() > 3.5 {
+        Some(format!("the mean is {deviation:.1} standard errors from the theory"))
+    } else if p50 > 1.5 || p99 > 5.0 {
+        Some(format!("the overhead is {p50:.3} ms (median), {p99:.3} ms (99th percentile)"))
+    } else {
+        None
+    }
 }
 
 /// A fresh cluster for every quorum.

@@ -43,6 +43,9 @@ pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::er
     Ok(Report { text, problem })
 }
 
+/// How long the last requests may take beyond the end.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -129,7 +132,17 @@ pub async fn run(load: &Load) -> Result<Outcome, LoadError> {
     let mut total =
         Outcome { elapsed: Duration::ZERO, latencies_us: histogram()?, errors: 0, first_error: None };
     for worker in running {
-        match worker.await {
+        let abort = worker.abort_handle();
+        let ended =
+            tokio::time::timeout((start + load.duration + GRACE).saturating_duration_since(now()), worker)
+                .await;
+        let Ok(ended) = ended else {
+            abort.abort();
+            total.errors += 1;
+            total.first_error.get_or_insert_with(|| "a request was not answered to the end".to_owned());
+            continue;
+        };
+        match ended {
             Ok(worker) => {
                 total.errors += worker.errors;
                 total.first_error = total.first_error.or(worker.first_error);

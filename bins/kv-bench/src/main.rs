@@ -3,6 +3,11 @@
 //! Without a subcommand it repeats the experiment: write latency against the write quorum, with a
 //! fresh cluster for every quorum, inside this process, over real HTTP on loopback. The subcommands
 //! measure other things; `--help` lists them.
+//!
+//! # What it does not do
+//!
+//! It judges nothing but its own experiment (`--check`); it does not measure across machines, and it
+//! starts no containers yet.
 
 mod args;
 mod cluster;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
@@ -34,8 +35,13 @@ pub enum NodesError {
         source: io::Error,
     },
     /// It ended, or said nothing that could be understood.
-    #[error("{0} did not say where it listens")]
-    NoAddress(String),
+    #[error("{} did not say where it listens; its last line was: {last}", binary.display())]
+    NoAddress {
+        /// What was started.
+        binary: PathBuf,
+        /// What it said last.
+        last: String,
+    },
     /// The leader took no write in time.
     #[error("the leader does not serve")]
     NotServing,
@@ -69,13 +75,12 @@ impl Nodes {
         let client = Client::new(self.leader.clone());
         let start = now();
         while start.elapsed() < START_PATIENCE {
+            // The leader parks the write until it can decide: no pause is needed between the tries.
             let body = Some(("application/json", r#"{"value":"x"}"#.into()));
-            if client
-                .send(Method::PUT, "/kv/start", body)
-                .await
-                .is_ok_and(|answer| answer.status == StatusCode::OK)
-            {
-                return Ok(());
+            let write = client.send(Method::PUT, "/kv/start", body);
+            match tokio::time::timeout(START_PATIENCE, write).await {
+                Ok(Ok(answer)) if answer.status == StatusCode::OK => return Ok(()),
+                _ => tokio::task::yield_now().await,
             }
         }
         Err(NodesError::NotServing)
@@ -89,35 +94,36 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `binary` and waits until it says where it listens.
+    /// Starts `binary`, without the variables of this process, and waits until it says where it listens.
     pub fn start(binary: &Path, args: &[&str]) -> Result<Self, NodesError> {
-        let spawned = Command::new(binary)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
+        let mut command = Command::new(binary);
+        command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let spawned = command.spawn();
         let mut child = spawned.map_err(|source| NodesError::Spawn { path: binary.to_owned(), source })?;
-        let mut lines =
-            BufReader::new(child.stderr.take().into_iter().next_back().map_or_else(
-                || Box::new(io::empty()) as Box<dyn io::Read + Send>,
-                |stderr| Box::new(stderr),
-            ))
-            .lines();
-        let found = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line.split_once("address=")?.1.split_whitespace().next()?.to_owned();
-            format!("http://{address}").parse().ok()
-        });
-        // The rest is read and thrown away, so that the child never waits for a reader.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        match found {
-            Some(address) => Ok(Self { address, child }),
-            None => {
-                end(&mut child);
-                Err(NodesError::NoAddress(binary.display().to_string()))
-            }
+        let (say, said) = mpsc::channel();
+        if let Some(stderr) = child.stderr.take() {
+            // Read to its end, so that the child never waits for a reader.
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let _ = say.send(line); // once the address is known, nobody listens
+                }
+            });
         }
+        let mut last = "nothing".to_owned();
+        while let Ok(line) = said.recv_timeout(START_PATIENCE) {
+            if let Some(address) = address_in(&line) {
+                return Ok(Self { address, child });
+            }
+            last = line;
+        }
+        end(&mut child);
+        Err(NodesError::NoAddress { binary: binary.to_owned(), last })
     }
+}
+
+fn address_in(line: &str) -> Option<Address> {
+    let address = line.split_once("address=")?.1.split_whitespace().next()?;
+    format!("http://{address}").parse().ok()
 }
 
 impl Drop for Process {

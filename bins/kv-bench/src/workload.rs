@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chacha20::ChaCha8Rng;
@@ -12,6 +12,9 @@ use indicatif::ProgressBar;
 use kv_http::{Address, ClientError, Connection};
 use serde::Deserialize;
 use serde_json::json;
+
+/// How long one write may take: a node gives it ten minutes at most.
+const PATIENCE: Duration = Duration::from_secs(660);
 
 /// One write to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,8 +131,9 @@ async fn issue(connection: &mut Connection, write: &Write) -> Result<u64, String
         version: u64,
     }
     let json = Some(("application/json", write.body.clone()));
+    let answer = tokio::time::timeout(PATIENCE, connection.send(Method::PUT, &write.path, json)).await;
     let response =
-        connection.send(Method::PUT, &write.path, json).await.map_err(|error| error.to_string())?;
+        answer.map_err(|_| format!("no answer in {PATIENCE:?}"))?.map_err(|error| error.to_string())?;
     if response.status != StatusCode::OK {
         return Err(format!("{}: {}", response.status, String::from_utf8_lossy(&response.body)));
     }

@@ -53,6 +53,7 @@ scenarios! {
     late_ack_after_answer
     log_truncation
     log_truncation_within_reach
+    log_waits_for_a_slow_follower
     mark_on_idle_link
     no_quorum_at_once
     no_quorum_at_the_deadline

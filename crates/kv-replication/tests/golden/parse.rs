@@ -32,6 +32,7 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
             "mark_interval" => timing.mark_interval = millis(value),
             "writes_in_flight_max" => limits.writes_in_flight_max = number(value) as usize,
             "log_entries_max" => limits.log_entries_max = number(value) as usize,
+            "log_entries_hard_max" => limits.log_entries_hard_max = number(value) as usize,
             "window_entries_max" => limits.window_entries_max = number(value),
             "batch_entries_max" => limits.batch_entries_max = number(value) as usize,
             "requests_in_flight_max" => limits.requests_in_flight_max = number(value) as usize,
