@@ -151,7 +151,7 @@ fn the_healthcheck_asks_the_node_of_its_settings() {
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     }
     let bad = run(&mut kv_node(&["healthcheck"], &[("PORT", "none")]));
-    assert!(bad.code == Some(2) && bad.stderr.starts_with("kv-node: PORT: "), "{bad:?}");
+    assert!(bad.code == Some(1) && bad.stderr.starts_with("kv-node: PORT: "), "{bad:?}");
 }
 
 /// It takes connections, as the system does for it, and says nothing.

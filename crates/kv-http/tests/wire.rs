@@ -19,7 +19,7 @@ const PATHS: [&str; 2] = [wire::APPEND_PATH, wire::PROBE_PATH];
 const TYPE: [(&str, &str); 1] = [("Content-Type", wire::CONTENT_TYPE)];
 
 fn epochs() -> impl Strategy<Value = Epoch> {
-    (any::<u64>(), any::<u64>()).prop_map(|(counter, node)| Epoch { counter, node: NodeId(node) })
+    (0..=1_u64 << 53, any::<u64>()).prop_map(|(counter, node)| Epoch { counter, node: NodeId(node) })
 }
 
 fn commands() -> impl Strategy<Value = Command> {
@@ -131,6 +131,10 @@ fn append(entries: Vec<Entry>) -> Append {
 
 #[test]
 fn what_no_sender_writes_is_named() {
+    let last = Epoch { counter: (1 << 53) + 1, ..EPOCH };
+    let unreachable = wire::encode_append(&Append { epoch: last, ..append(Vec::new()) });
+    assert_eq!(wire::decode_append(&unreachable), Err(WireError::Range), "no leader could go above it");
+
     let mut foreign = append(vec![put(1, b"v")]);
     foreign.epoch.counter += 1;
     assert_eq!(wire::decode_append(&wire::encode_append(&foreign)), Err(WireError::Epoch));
