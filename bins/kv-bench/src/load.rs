@@ -11,6 +11,7 @@ use kv_http::{Address, Connection};
 use thiserror::Error;
 
 use crate::Report;
+use crate::clock::now;
 
 /// The `load` command: runs and gives a few lines.
 pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::error::Error>> {
@@ -245,9 +246,4 @@ impl Worker {
 /// One microsecond to one hour, three digits.
 fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a load generator measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -10,6 +10,7 @@
 //! starts no containers yet.
 
 mod args;
+mod clock;
 mod cluster;
 mod experiment;
 mod footprint;

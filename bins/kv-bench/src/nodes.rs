@@ -5,11 +5,13 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 use thiserror::Error;
+
+use crate::clock::now;
 
 const FOLLOWERS: usize = 5;
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -151,9 +153,4 @@ fn resident_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the deadline of a poll")]
-fn now() -> Instant {
-    Instant::now()
 }

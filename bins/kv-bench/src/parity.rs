@@ -1,11 +1,13 @@
 //! Are all replicas equal?
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 use serde::Deserialize;
+
+use crate::clock::now;
 
 /// How often the replicas are looked at while they are not equal yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -52,9 +54,4 @@ async fn dump(client: &Client) -> Option<Dump> {
 #[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline")]
 async fn pause() {
     tokio::time::sleep(POLL_INTERVAL).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "the deadline of a poll")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chacha20::ChaCha8Rng;
@@ -12,6 +12,8 @@ use indicatif::ProgressBar;
 use kv_http::{Address, ClientError, Connection};
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::clock::now;
 
 /// How long one write may take: a node gives it ten minutes at most.
 const PATIENCE: Duration = Duration::from_secs(660);
@@ -146,11 +148,6 @@ impl Outcome {
         self.errors += 1;
         self.first_error.get_or_insert(error);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the experiment measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]
