@@ -47,6 +47,17 @@ pub enum Operation<'a> {
     NoOp,
 }
 
+impl<'a> Operation<'a> {
+    /// The key that it is about; a clear and a no-op have none.
+    #[must_use]
+    pub fn key(self) -> Option<&'a str> {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } => Some(key),
+            Self::Clear | Self::NoOp => None,
+        }
+    }
+}
+
 /// What a client wants, not yet in any order. One allocation, which [`Command::into_entry`] reuses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command(Arc<[u8]>);
@@ -168,6 +179,12 @@ impl Entry {
     #[must_use]
     pub fn operation(&self) -> Operation<'_> {
         operation(&self.0)
+    }
+
+    /// The same command in the same place, written again by the leader of `epoch`. Copies the frame.
+    #[must_use]
+    pub fn rewritten(&self, epoch: Epoch) -> Self {
+        Command(Arc::from(&*self.0)).into_entry(epoch, self.version())
     }
 
     /// The wire form; [`Entry::decode`] reads it back.
