@@ -60,7 +60,7 @@ impl Cluster {
         while let Some(output) = self.leader.poll_output(self.now) {
             if let Output::Send { attempt, follower, request } = output {
                 let Some(node) = self.followers.get_mut(follower) else { panic!("no follower {follower}") };
-                let reply = node.handle(request);
+                let reply = node.handle(request).in_memory();
                 self.handle(Input::Reply { attempt, reply });
             }
         }

@@ -52,7 +52,8 @@ pub struct Args {
     /// Whether POST /reset works [default: true].
     #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_reset: Option<String>,
-    /// Not available yet: there is no recovery whose loss could be accepted.
+    /// Goes on with what the reachable followers still have, although too few of them have kept their memory
+    /// and acknowledged writes may be lost, as a new cluster [default: false].
     #[arg(long, env, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub accept_data_loss: Option<String>,
     /// Starts a new history although not every follower answers [default: false].

@@ -56,11 +56,14 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         replication_timeout,
         write_timeout,
         new_history,
+        accept_data_loss,
     } = settings;
     let mut config = LeaderConfig::new(quorum);
     config.delays = DelayLaw::uniform(seed, min_delay, max_delay).map_err(|error| (error.into(), 2))?;
     config.seed = seed;
     config.new_history = new_history;
+    config.accept_data_loss = accept_data_loss;
+    config.followers = followers.iter().map(|address| format!("http://{}", address.authority())).collect();
     config.timing.replication_timeout = replication_timeout;
     tracing::info!(
         followers = quorum.followers(),

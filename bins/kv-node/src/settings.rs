@@ -41,6 +41,7 @@ pub struct LeaderSettings {
     pub replication_timeout: Duration,
     pub write_timeout: Duration,
     pub new_history: bool,
+    pub accept_data_loss: bool,
 }
 
 /// A setting that cannot be used: one line that names the variable and the way out.
@@ -62,12 +63,6 @@ impl Settings {
     /// [`SettingsError`] for the first one that cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, SettingsError> {
         refuse_given("DATA_DIR", &args.data_dir, "nodes live in memory only so far; leave it unset")?;
-        if flag("ACCEPT_DATA_LOSS", &args.accept_data_loss, false)? {
-            return Err(error(
-                "ACCEPT_DATA_LOSS",
-                "there is no recovery yet; empty the followers with POST /reset instead",
-            ));
-        }
         let host = given(&args.host).unwrap_or("127.0.0.1").to_owned();
         let port = number("PORT", &args.port, 8000, 0..=u16::MAX)?;
         let role = match given(&args.role).unwrap_or("leader") {
@@ -131,7 +126,17 @@ impl LeaderSettings {
             (max_delay + replication_timeout).as_millis().try_into().unwrap_or(DURATION_MS_MAX);
         let write_timeout = duration("WRITE_TIMEOUT_MS", &args.write_timeout_ms, default_timeout_ms, 1)?;
         let new_history = flag("NEW_HISTORY", &args.new_history, false)?;
-        Ok(Self { followers, quorum, min_delay, max_delay, replication_timeout, write_timeout, new_history })
+        let accept_data_loss = flag("ACCEPT_DATA_LOSS", &args.accept_data_loss, false)?;
+        Ok(Self {
+            followers,
+            quorum,
+            min_delay,
+            max_delay,
+            replication_timeout,
+            write_timeout,
+            new_history,
+            accept_data_loss,
+        })
     }
 }
 
@@ -403,8 +408,7 @@ mod tests {
                 assert_eq!(leader(&[("NEW_HISTORY", word)]).new_history, on, "{word}");
                 let asynchronous = [TWO, ("WRITE_QUORUM", "0"), ("ALLOW_ASYNC", word)];
                 assert_eq!(Settings::from_args(&args(&asynchronous)).is_ok(), on, "{word}");
-                let loss = Settings::from_args(&args(&[("ACCEPT_DATA_LOSS", word)]));
-                assert_eq!(loss.is_ok(), !on, "{word}");
+                assert_eq!(leader(&[("ACCEPT_DATA_LOSS", word)]).accept_data_loss, on, "{word}");
             }
         }
     }
@@ -549,8 +553,6 @@ mod tests {
         for role in ["leader", "follower"] {
             let given = [("ROLE", role), ("DATA_DIR", "/data")];
             refused(&given, "DATA_DIR", &["memory only", "leave it unset"]);
-            let given = [("ROLE", role), ("ACCEPT_DATA_LOSS", "true")];
-            refused(&given, "ACCEPT_DATA_LOSS", &["no recovery yet", "POST /reset"]);
         }
     }
 

@@ -37,7 +37,7 @@ fn bad_settings_end_the_process_before_a_port_is_bound() {
         (&[("FOLLOWER_URLS", "https://f1:8000")], "FOLLOWER_URLS", "only http://"),
         (&[("ROLE", "follower"), TWO], "FOLLOWER_URLS", "a follower has no followers"),
         (&[("DATA_DIR", "/data")], "DATA_DIR", "leave it unset"),
-        (&[("ACCEPT_DATA_LOSS", "true")], "ACCEPT_DATA_LOSS", "POST /reset"),
+        (&[("ACCEPT_DATA_LOSS", "perhaps")], "ACCEPT_DATA_LOSS", "true"),
         (&[("RUNTIME_THREADS", "0")], "RUNTIME_THREADS", "1 to 256"),
         (&[("LOG_LEVEL", "loud")], "LOG_LEVEL", "debug"),
         (&[("LOG_FORMAT", "json"), ("SEED", "x")], "SEED", "a whole number"),
@@ -65,7 +65,7 @@ fn bad_flags_are_refused_like_variables() {
     assert_refused(&["--role", "robot"], &[("ROLE", "leader")], "ROLE", "use leader or follower");
     assert_refused(&["--write-quorum=1"], &[], "WRITE_QUORUM", "0 followers");
     assert_refused(&["--data-dir=/data"], &[], "DATA_DIR", "leave it unset");
-    assert_refused(&["--accept-data-loss"], &[], "ACCEPT_DATA_LOSS", "POST /reset");
+    assert_refused(&["--accept-data-loss=perhaps"], &[], "ACCEPT_DATA_LOSS", "true");
 }
 
 #[test]

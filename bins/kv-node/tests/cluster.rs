@@ -239,38 +239,6 @@ fn lonely_host() -> &'static str {
     if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" }
 }
 
-/// A leader without memory does not take over what it does not know.
-#[test]
-fn a_leader_that_is_started_again_refuses_followers_with_data() {
-    let Cluster { leader, followers } = Cluster::start(3, &[("WRITE_QUORUM", "2")]);
-    assert_eq!(leader.put("old", "old").status, 200);
-    eventually("all followers have it", || followers.iter().all(|one| one.get("/kv/old").status == 200));
-    drop(leader);
-
-    let cluster = Cluster { leader: Cluster::lead(&followers, &[("WRITE_QUORUM", "2")]), followers };
-    for _ in 0..2 {
-        let refused = cluster.leader.put("new", "new");
-        assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("recovering")), "{refused:?}");
-        assert_eq!(refused.body["outcome"], "not_applied");
-        let detail = refused.body["detail"].as_str().unwrap();
-        assert!(detail.contains("holds data") && detail.contains("POST /reset"), "{detail}");
-        assert!(refused.head.contains("retry-after:"), "{refused:?}");
-    }
-    assert_eq!(cluster.leader.get("/health").status, 200);
-    assert_eq!(cluster.leader.dump(), json!({}));
-    for follower in &cluster.followers {
-        assert_eq!(follower.get("/kv/old").status, 200, "nothing is lost before somebody says so");
-    }
-
-    for follower in &cluster.followers {
-        assert_eq!(follower.request("POST", "/reset", None).body, json!({ "status": "ok" }));
-    }
-    cluster.leader.logged("the leader serves");
-    assert_eq!(cluster.leader.put("new", "new").status, 200);
-    cluster.level();
-    assert_eq!(cluster.leader.dump().as_object().unwrap().keys().collect::<Vec<_>>(), ["new"]);
-}
-
 /// Settings cannot see that two names are one machine; the node that answers tells.
 #[test]
 fn one_node_does_not_count_as_two_followers() {

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
 use crate::server::{Node, Service};
-use crate::{internal, kv, wire};
+use crate::{internal, kv, status, wire};
 
 pub(crate) type Answer = Result<Response<Full<Bytes>>, ApiError>;
 
@@ -55,13 +55,29 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         if request.method() == method { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
     };
     match path {
-        wire::APPEND_PATH => {
+        wire::PROBE_PATH | wire::CLAIM_PATH | wire::APPEND_PATH | wire::INSTALL_PATH | wire::PULL_PATH => {
             is(&Method::POST, "POST")?;
-            internal::append(service, request).await
+            let path = path.to_owned();
+            internal::answer(service, &path, request).await
         }
-        wire::PROBE_PATH => {
-            is(&Method::POST, "POST")?;
-            internal::probe(service, &request)
+        "/status" => {
+            is(&Method::GET, "GET")?;
+            Query::parse(request.uri().query(), &[])?;
+            status::status(&service.node)
+        }
+        "/livez" => {
+            is(&Method::GET, "GET")?;
+            Query::parse(request.uri().query(), &[])?;
+            Ok(respond(status::TEXT, "ok\n"))
+        }
+        "/readyz" => {
+            is(&Method::GET, "GET")?;
+            let verbose = match request.uri().query().unwrap_or_default() {
+                "" => false,
+                "verbose" | "verbose=" | "verbose=true" => true,
+                _ => return Err(ApiError::parameter("readyz", "only verbose is known here")),
+            };
+            Ok(status::ready(service, verbose))
         }
         "/health" => {
             is(&Method::GET, "GET")?;

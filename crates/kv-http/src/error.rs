@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
-use kv_replication::{ClusterId, Refusal, WriteError};
+use kv_replication::{ClusterId, Identity, Refusal, WriteError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -226,6 +226,9 @@ fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
         Refusal::WrongCluster { .. } => (StatusCode::CONFLICT, "wrong_cluster"),
         Refusal::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale_epoch"),
+        Refusal::NotPromised { .. } => (StatusCode::CONFLICT, "not_promised"),
+        Refusal::OtherNode { .. } => (StatusCode::CONFLICT, "other_node"),
+        Refusal::WrongChunk { .. } => (StatusCode::PRECONDITION_FAILED, "wrong_chunk"),
         Refusal::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
         Refusal::Malformed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
         Refusal::BeyondWindow { .. } => (StatusCode::PRECONDITION_FAILED, "beyond_window"),
@@ -238,6 +241,9 @@ fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
 enum WireRefusal {
     WrongCluster { held: Option<String> },
     StaleEpoch { counter: String, node: String },
+    NotPromised { counter: String, node: String },
+    OtherNode { node: String, resets: String },
+    WrongChunk { expected: u64 },
     Conflict { version: u64 },
     Malformed { version: u64 },
     BeyondWindow { version: u64, last: u64 },
@@ -253,6 +259,14 @@ impl From<Refusal> for WireRefusal {
                 counter: format!("{:x}", promised.counter),
                 node: promised.node.to_string(),
             },
+            Refusal::NotPromised { promised } => Self::NotPromised {
+                counter: format!("{:x}", promised.counter),
+                node: promised.node.to_string(),
+            },
+            Refusal::OtherNode { identity } => {
+                Self::OtherNode { node: identity.node.to_string(), resets: format!("{:x}", identity.resets) }
+            }
+            Refusal::WrongChunk { expected } => Self::WrongChunk { expected },
             Refusal::Conflict { version } => Self::Conflict { version },
             Refusal::Malformed { version } => Self::Malformed { version },
             Refusal::BeyondWindow { version, last } => Self::BeyondWindow { version, last },
@@ -267,14 +281,22 @@ pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
         refusal: WireRefusal,
     }
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let epoch = |counter: &str, node: &str| Some(Epoch { counter: hex(counter)?, node: NodeId(hex(node)?) });
     Some(match serde_json::from_slice::<Body>(body).ok()?.refusal {
         WireRefusal::WrongCluster { held: None } => Refusal::WrongCluster { held: None },
         WireRefusal::WrongCluster { held: Some(held) } => {
             Refusal::WrongCluster { held: Some(ClusterId(hex(&held)?)) }
         }
         WireRefusal::StaleEpoch { counter, node } => {
-            Refusal::StaleEpoch { promised: Epoch { counter: hex(&counter)?, node: NodeId(hex(&node)?) } }
+            Refusal::StaleEpoch { promised: epoch(&counter, &node)? }
         }
+        WireRefusal::NotPromised { counter, node } => {
+            Refusal::NotPromised { promised: epoch(&counter, &node)? }
+        }
+        WireRefusal::OtherNode { node, resets } => {
+            Refusal::OtherNode { identity: Identity { node: NodeId(hex(&node)?), resets: hex(&resets)? } }
+        }
+        WireRefusal::WrongChunk { expected } => Refusal::WrongChunk { expected },
         WireRefusal::Conflict { version } => Refusal::Conflict { version },
         WireRefusal::Malformed { version } => Refusal::Malformed { version },
         WireRefusal::BeyondWindow { version, last } => Refusal::BeyondWindow { version, last },

@@ -1,38 +1,43 @@
 //! The endpoints that a leader uses.
 
-use hyper::Request;
+use bytes::Bytes;
 use hyper::body::Incoming;
-use kv_replication::engine::FollowerHandle;
+use kv_replication::{Answer as Said, Request};
 
 use crate::api::{Answer, require_type, respond};
+use crate::body;
 use crate::error::ApiError;
 use crate::server::{Node, Service};
-use crate::{body, wire};
+use crate::wire::{self, WireError};
 
-pub(crate) fn probe(service: &Service, request: &Request<Incoming>) -> Answer {
-    let follower = follower(service)?;
-    require_type(request.headers(), wire::CONTENT_TYPE)?;
-    reply(follower, kv_replication::Request::Probe)
-}
-
-pub(crate) async fn append(service: &Service, request: Request<Incoming>) -> Answer {
-    let follower = follower(service)?;
+/// Answers a request of a leader that came to `path`.
+pub(crate) async fn answer(service: &Service, path: &str, request: hyper::Request<Incoming>) -> Answer {
+    let Node::Follower(follower) = &service.node else {
+        return Err(ApiError::NotFollower);
+    };
     require_type(request.headers(), wire::CONTENT_TYPE)?;
     let bytes_max = service.config.batch_bytes_max;
     let body = body::read(request.into_body(), bytes_max, service.config.body_timeout).await;
     let body = body.map_err(|error| ApiError::from_body(&error, bytes_max))?;
-    let append = wire::decode_append(&body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
-    reply(follower, kv_replication::Request::Append(append))
+    let request = decode(path, &body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
+    Ok(respond(wire::CONTENT_TYPE, encode(&follower.request(request)?)))
 }
 
-fn follower(service: &Service) -> Result<&FollowerHandle, ApiError> {
-    match &service.node {
-        Node::Follower(follower) => Ok(follower),
-        Node::Leader(_) => Err(ApiError::NotFollower),
+fn decode(path: &str, body: &Bytes) -> Result<Request, WireError> {
+    Ok(match path {
+        wire::CLAIM_PATH => Request::Claim(wire::decode_claim(body)?),
+        wire::APPEND_PATH => Request::Append(wire::decode_append(body)?),
+        wire::INSTALL_PATH => Request::Install(wire::decode_install(body)?),
+        wire::PULL_PATH => Request::Pull(wire::decode_pull(body)?),
+        _ if body.is_empty() => Request::Probe,
+        _ => return Err(WireError::Length),
+    })
+}
+
+fn encode(said: &Said) -> Bytes {
+    match said {
+        Said::Standing(standing) => wire::encode_standing(standing),
+        Said::Held(held) => wire::encode_held(held),
+        Said::Chunk(chunk) => wire::encode_chunk(chunk),
     }
-}
-
-fn reply(follower: &FollowerHandle, request: kv_replication::Request) -> Answer {
-    let held = follower.request(request)?;
-    Ok(respond(wire::CONTENT_TYPE, wire::encode_held(&held)))
 }

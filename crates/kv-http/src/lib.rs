@@ -39,6 +39,7 @@ mod internal;
 mod kv;
 mod peer;
 mod server;
+mod status;
 pub mod wire;
 
 pub use address::{Address, InvalidAddress};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use kv_replication::{Reply, Request, Transport, TransportError};
+use kv_replication::{Answer, Reply, Request, Transport, TransportError};
 
 use crate::error::refusal_from_json;
 use crate::{Address, Client, ClientError, Response, wire};
@@ -26,25 +26,33 @@ impl Transport for PeerTransport {
         let client = self.followers.get(follower).ok_or(TransportError::NoSuchFollower(follower))?;
         let (path, body) = match &request {
             Request::Probe => (wire::PROBE_PATH, Bytes::new()),
+            Request::Claim(claim) => (wire::CLAIM_PATH, wire::encode_claim(claim)),
             Request::Append(append) => (wire::APPEND_PATH, wire::encode_append(append)),
+            Request::Install(install) => (wire::INSTALL_PATH, wire::encode_install(install)),
+            Request::Pull(pull) => (wire::PULL_PATH, wire::encode_pull(pull)),
         };
         drop(request); // the entries are in the body now: they need not live as long as the call
         let response =
             client.send(Method::POST, path, Some((wire::CONTENT_TYPE, body))).await.map_err(broken)?;
-        read(&response)
+        read(path, &response)
     }
 }
 
-fn read(response: &Response) -> Result<Reply, TransportError> {
-    if response.status == StatusCode::OK {
-        let held =
-            wire::decode_held(&response.body).map_err(|error| TransportError::Foreign(error.to_string()))?;
-        return Ok(Ok(held));
+fn read(path: &str, response: &Response) -> Result<Reply, TransportError> {
+    if response.status != StatusCode::OK {
+        return match refusal_from_json(&response.body) {
+            Some(refusal) => Ok(Err(refusal)),
+            None => Err(TransportError::Foreign(format!("it answered {}", response.status))),
+        };
     }
-    match refusal_from_json(&response.body) {
-        Some(refusal) => Ok(Err(refusal)),
-        None => Err(TransportError::Foreign(format!("it answered {}", response.status))),
-    }
+    let answer = match path {
+        wire::PROBE_PATH | wire::CLAIM_PATH => {
+            wire::decode_standing(&response.body).map(|standing| Answer::Standing(Box::new(standing)))
+        }
+        wire::PULL_PATH => wire::decode_chunk(&response.body).map(Answer::Chunk),
+        _ => wire::decode_held(&response.body).map(Answer::Held),
+    };
+    answer.map(Ok).map_err(|error| TransportError::Foreign(error.to_string()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -46,6 +46,10 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// `POST /reset` works.
     pub enable_reset: bool,
+    /// A follower that has not heard from its leader for longer is not ready.
+    pub ready_heard_max: Duration,
+    /// A follower that lacks more versions than this is not ready.
+    pub ready_lag_versions_max: u64,
 }
 
 /// Shorter than any header time-out that makes sense.
@@ -62,6 +66,8 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             enable_reset: true,
+            ready_heard_max: Duration::from_secs(10),
+            ready_lag_versions_max: 10_000,
         }
     }
 }

@@ -1,35 +1,60 @@
-//! The bytes between leader and follower, version 1.
+//! The bytes between leader and follower, version 2.
 //!
-//! All numbers are little endian. A probe has no body. An append is
-//!
-//! ```text
-//! cluster u64 | epoch u64 u64 | recovered u8 | mark u64 | count u32 | frames
-//! ```
-//!
-//! with the frames of [`Entry`]; the answer to both is
+//! All numbers are little endian. A probe has no body. Every other request begins with its head,
 //!
 //! ```text
-//! node u64 | resets u64 | claimed u8 | cluster u64 | promised u64 u64 | mark u64 | has data u8 |
-//! count u32 | (first u64, last u64) …
+//! to: node u64, resets u64 | cluster u64 | epoch u64 u64
 //! ```
 //!
-//! A refusal is a JSON error like any other, with the facts in fields of their own.
+//! and goes on with
+//!
+//! ```text
+//! claim    renames u8 u64 | group
+//! append   flags u8 (1 recovered, 2 counted) | mark u64 | frames
+//! install  base u64 | chunk u64 | last u8 | frames
+//! pull     0 u8 | after u8, text       the state, past a key
+//!          1 u8 | after u64            what is pending, above a version
+//! ```
+//!
+//! The answers are
+//!
+//! ```text
+//! held      node u64 | resets u64 | counts u8 | promised u64 u64 | mark u64 | count u32 | (first u64, last u64) …
+//! standing  cluster u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | grouped u8, group | held
+//! chunk     mark u64 | done u8 | frames
+//! ```
+//!
+//! with `group` = W u32, count u32, texts; `text` = length u32, UTF-8; `frames` = count u32 and the
+//! frames of [`Entry`]. A refusal is a JSON error like any other, with the facts in fields of their own.
+
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
-use kv_core::{Entry, Epoch, FrameError, NodeId};
-use kv_replication::{Append, ClusterId, HELD_RANGES_MAX, Held, Identity, RangeSet};
+use kv_core::{Entry, Epoch, FrameError, KEY_BYTES_MAX, NodeId};
+use kv_replication::{
+    Append, Chunk, Claim, ClusterId, FOLLOWERS_MAX, Group, HELD_RANGES_MAX, Head, Held, Identity, Install,
+    Part, Pull, RangeSet, Standing,
+};
 use thiserror::Error;
 
 /// The content type of requests and answers; another version will have another name.
-pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v1";
+pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v2";
 
 /// Where a probe goes.
 pub const PROBE_PATH: &str = "/internal/probe";
+/// Where a claim goes.
+pub const CLAIM_PATH: &str = "/internal/claim";
 /// Where an append goes.
 pub const APPEND_PATH: &str = "/internal/append";
+/// Where a chunk of a snapshot goes.
+pub const INSTALL_PATH: &str = "/internal/install";
+/// Where a question for what is there goes.
+pub const PULL_PATH: &str = "/internal/pull";
 
-const APPEND_HEADER_BYTES: usize = 37;
+const APPEND_HEADER_BYTES: usize = 53;
 const EPOCH_COUNTER_MAX: u64 = 1 << 53;
+/// The longest name of a follower.
+const NAME_BYTES_MAX: usize = 512;
 
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -43,24 +68,43 @@ pub enum WireError {
     /// An entry that is none.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// A text that is none.
+    #[error("the message holds a text that is not UTF-8")]
+    Text,
     /// An entry of another epoch than its sender's.
     #[error("an entry is of another epoch than the message")]
     Epoch,
 }
 
+/// Writes a claim.
+#[must_use]
+pub fn encode_claim(claim: &Claim) -> Bytes {
+    let mut out = Vec::new();
+    put_head(&mut out, &claim.head);
+    put_cluster(&mut out, claim.renames);
+    put_group(&mut out, &claim.group);
+    out.into()
+}
+
+/// Reads a claim.
+///
+/// # Errors
+/// [`WireError`] for anything that [`encode_claim`] could not have written.
+pub fn decode_claim(bytes: &[u8]) -> Result<Claim, WireError> {
+    let rest = &mut &*bytes;
+    let claim =
+        Claim { head: take_head(rest)?, renames: take_cluster(rest)?, group: Arc::new(take_group(rest)?) };
+    end(rest, claim)
+}
+
 /// Writes an append: one allocation, the frames copied side by side so that one write sends them.
 #[must_use]
 pub fn encode_append(append: &Append) -> Bytes {
-    let frames: usize = append.entries.iter().map(|entry| entry.frame().len()).sum();
-    let mut out = Vec::with_capacity(APPEND_HEADER_BYTES + frames);
-    out.put_u64_le(append.cluster.0);
-    put_epoch(&mut out, append.epoch);
-    out.put_u8(append.recovered.into());
+    let mut out = with_room_for(APPEND_HEADER_BYTES, &append.entries);
+    put_head(&mut out, &append.head);
+    out.put_u8(u8::from(append.recovered) | u8::from(append.counted) << 1);
     out.put_u64_le(append.mark);
-    out.put_u32_le(append.entries.len() as u32); // a batch has a limit far below
-    for entry in &append.entries {
-        out.put_slice(entry.frame());
-    }
+    put_frames(&mut out, &append.entries);
     out.into()
 }
 
@@ -69,43 +113,89 @@ pub fn encode_append(append: &Append) -> Bytes {
 /// # Errors
 /// [`WireError`] for anything that [`encode_append`] could not have written.
 pub fn decode_append(bytes: &[u8]) -> Result<Append, WireError> {
-    let mut rest = bytes;
-    let cluster = ClusterId(take_u64(&mut rest)?);
-    let epoch = take_epoch(&mut rest)?;
-    let recovered = take_bool(&mut rest)?;
-    let mark = take_u64(&mut rest)?;
-    let count = take_u32(&mut rest)?;
-    let mut entries = Vec::new();
-    for _ in 0..count {
-        let (entry, len) = Entry::decode(rest)?;
-        if entry.epoch() != epoch {
-            return Err(WireError::Epoch);
+    let rest = &mut &*bytes;
+    let head = take_head(rest)?;
+    let [flags] = take(rest)?;
+    if flags > 3 {
+        return Err(WireError::Range);
+    }
+    let mark = take_u64(rest)?;
+    let entries = take_frames(rest)?;
+    if entries.iter().any(|entry| entry.epoch() != head.epoch) {
+        return Err(WireError::Epoch);
+    }
+    end(rest, Append { head, recovered: flags & 1 != 0, counted: flags & 2 != 0, mark, entries })
+}
+
+/// Writes a chunk of a snapshot.
+#[must_use]
+pub fn encode_install(install: &Install) -> Bytes {
+    let mut out = with_room_for(64, &install.entries);
+    put_head(&mut out, &install.head);
+    out.put_u64_le(install.base);
+    out.put_u64_le(install.chunk);
+    out.put_u8(install.last.into());
+    put_frames(&mut out, &install.entries);
+    out.into()
+}
+
+/// Reads a chunk of a snapshot.
+///
+/// # Errors
+/// [`WireError`] for anything that [`encode_install`] could not have written.
+pub fn decode_install(bytes: &[u8]) -> Result<Install, WireError> {
+    let rest = &mut &*bytes;
+    let (head, base, chunk) = (take_head(rest)?, take_u64(rest)?, take_u64(rest)?);
+    if base > kv_core::VERSION_MAX || chunk > kv_core::VERSION_MAX {
+        return Err(WireError::Range);
+    }
+    let install = Install { head, base, chunk, last: take_bool(rest)?, entries: take_frames(rest)? };
+    end(rest, install)
+}
+
+/// Writes a question for what is there.
+#[must_use]
+pub fn encode_pull(pull: &Pull) -> Bytes {
+    let mut out = Vec::new();
+    put_head(&mut out, &pull.head);
+    match &pull.part {
+        Part::State { after } => {
+            out.put_u8(0);
+            out.put_u8(after.is_some().into());
+            put_text(&mut out, after.as_deref().unwrap_or_default());
         }
-        rest = rest.get(len..).unwrap_or_default();
-        entries.push(entry);
+        Part::Pending { after } => {
+            out.put_u8(1);
+            out.put_u64_le(*after);
+        }
     }
-    if !rest.is_empty() {
-        return Err(WireError::Length);
-    }
-    Ok(Append { cluster, epoch, recovered, mark, entries })
+    out.into()
+}
+
+/// Reads a question for what is there.
+///
+/// # Errors
+/// [`WireError`] for anything that [`encode_pull`] could not have written.
+pub fn decode_pull(bytes: &[u8]) -> Result<Pull, WireError> {
+    let rest = &mut &*bytes;
+    let head = take_head(rest)?;
+    let part = if take_bool(rest)? {
+        Part::Pending { after: take_u64(rest)? }
+    } else {
+        let (given, after) = (take_bool(rest)?, take_text(rest, KEY_BYTES_MAX)?);
+        if !given && !after.is_empty() {
+            return Err(WireError::Range);
+        }
+        Part::State { after: given.then_some(after) }
+    };
+    end(rest, Pull { head, part })
 }
 
 /// Writes what a follower holds.
 #[must_use]
 pub fn encode_held(held: &Held) -> Bytes {
     let mut out = Vec::with_capacity(64 + 16 * held.ranges.ranges_len());
-    out.put_u64_le(held.identity.node.0);
-    out.put_u64_le(held.identity.resets);
-    out.put_u8(held.cluster.is_some().into());
-    out.put_u64_le(held.cluster.map_or(0, |cluster| cluster.0));
-    put_epoch(&mut out, held.promised);
-    out.put_u64_le(held.mark);
-    out.put_u8(held.has_data.into());
-    out.put_u32_le(held.ranges.ranges_len() as u32); // at most HELD_RANGES_MAX
-    for range in held.ranges.iter() {
-        out.put_u64_le(*range.start());
-        out.put_u64_le(*range.end());
-    }
+    put_held(&mut out, held);
     out.into()
 }
 
@@ -114,23 +204,169 @@ pub fn encode_held(held: &Held) -> Bytes {
 /// # Errors
 /// [`WireError`] for anything that [`encode_held`] could not have written.
 pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
-    let mut rest = bytes;
-    let identity = Identity { node: NodeId(take_u64(&mut rest)?), resets: take_u64(&mut rest)? };
-    let claimed = take_bool(&mut rest)?;
-    let cluster = ClusterId(take_u64(&mut rest)?);
-    if !claimed && cluster.0 != 0 {
+    let rest = &mut &*bytes;
+    let held = take_held(rest)?;
+    end(rest, held)
+}
+
+/// Writes where a follower stands.
+#[must_use]
+pub fn encode_standing(standing: &Standing) -> Bytes {
+    let mut out = Vec::new();
+    put_cluster(&mut out, standing.cluster);
+    put_epoch(&mut out, standing.promised_other);
+    out.put_u8(standing.has_data.into());
+    out.put_u8(standing.diverged.is_some().into());
+    out.put_u64_le(standing.diverged.unwrap_or(0));
+    out.put_u8(standing.group.is_some().into());
+    if let Some(group) = &standing.group {
+        put_group(&mut out, group);
+    }
+    put_held(&mut out, &standing.held);
+    out.into()
+}
+
+/// Reads where a follower stands.
+///
+/// # Errors
+/// [`WireError`] for anything that [`encode_standing`] could not have written.
+pub fn decode_standing(bytes: &[u8]) -> Result<Standing, WireError> {
+    let rest = &mut &*bytes;
+    let (cluster, promised_other, has_data) = (take_cluster(rest)?, take_epoch(rest)?, take_bool(rest)?);
+    let (is_diverged, version) = (take_bool(rest)?, take_u64(rest)?);
+    if (!is_diverged && version != 0) || version > kv_core::VERSION_MAX {
         return Err(WireError::Range);
     }
-    let promised = take_epoch(&mut rest)?;
-    let mark = take_u64(&mut rest)?;
-    let has_data = take_bool(&mut rest)?;
-    let count = take_u32(&mut rest)? as usize;
+    let diverged = is_diverged.then_some(version);
+    let group = if take_bool(rest)? { Some(Arc::new(take_group(rest)?)) } else { None };
+    let held = take_held(rest)?;
+    end(rest, Standing { held, cluster, promised_other, group, has_data, diverged })
+}
+
+/// Writes a part of what a follower has.
+#[must_use]
+pub fn encode_chunk(chunk: &Chunk) -> Bytes {
+    let mut out = with_room_for(16, &chunk.entries);
+    out.put_u64_le(chunk.mark);
+    out.put_u8(chunk.done.into());
+    put_frames(&mut out, &chunk.entries);
+    out.into()
+}
+
+/// Reads a part of what a follower has.
+///
+/// # Errors
+/// [`WireError`] for anything that [`encode_chunk`] could not have written.
+pub fn decode_chunk(bytes: &[u8]) -> Result<Chunk, WireError> {
+    let rest = &mut &*bytes;
+    let chunk = Chunk { mark: take_u64(rest)?, done: take_bool(rest)?, entries: take_frames(rest)? };
+    end(rest, chunk)
+}
+
+fn with_room_for(header_bytes: usize, entries: &[Entry]) -> Vec<u8> {
+    Vec::with_capacity(header_bytes + entries.iter().map(|entry| entry.frame().len()).sum::<usize>())
+}
+
+fn put_head(out: &mut Vec<u8>, head: &Head) {
+    put_identity(out, head.to);
+    out.put_u64_le(head.cluster.0);
+    put_epoch(out, head.epoch);
+}
+
+fn take_head(rest: &mut &[u8]) -> Result<Head, WireError> {
+    Ok(Head { to: take_identity(rest)?, cluster: ClusterId(take_u64(rest)?), epoch: take_epoch(rest)? })
+}
+
+fn put_identity(out: &mut Vec<u8>, identity: Identity) {
+    out.put_u64_le(identity.node.0);
+    out.put_u64_le(identity.resets);
+}
+
+fn take_identity(rest: &mut &[u8]) -> Result<Identity, WireError> {
+    Ok(Identity { node: NodeId(take_u64(rest)?), resets: take_u64(rest)? })
+}
+
+fn put_cluster(out: &mut Vec<u8>, cluster: Option<ClusterId>) {
+    out.put_u8(cluster.is_some().into());
+    out.put_u64_le(cluster.map_or(0, |cluster| cluster.0));
+}
+
+fn take_cluster(rest: &mut &[u8]) -> Result<Option<ClusterId>, WireError> {
+    let (given, cluster) = (take_bool(rest)?, ClusterId(take_u64(rest)?));
+    if !given && cluster.0 != 0 {
+        return Err(WireError::Range);
+    }
+    Ok(given.then_some(cluster))
+}
+
+fn put_group(out: &mut Vec<u8>, group: &Group) {
+    out.put_u32_le(group.write as u32); // at most FOLLOWERS_MAX, as is their number
+    out.put_u32_le(group.followers.len() as u32);
+    group.followers.iter().for_each(|name| put_text(out, name));
+}
+
+fn take_group(rest: &mut &[u8]) -> Result<Group, WireError> {
+    let (write, count) = (take_u32(rest)? as usize, take_u32(rest)? as usize);
+    if write > FOLLOWERS_MAX || count > FOLLOWERS_MAX {
+        return Err(WireError::Range);
+    }
+    let followers = (0..count).map(|_| take_text(rest, NAME_BYTES_MAX)).collect::<Result<_, _>>()?;
+    Ok(Group { write, followers })
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.put_u32_le(text.len() as u32); // names and keys are short
+    out.put_slice(text.as_bytes());
+}
+
+fn take_text(rest: &mut &[u8], bytes_max: usize) -> Result<String, WireError> {
+    let len = take_u32(rest)? as usize;
+    if len > bytes_max {
+        return Err(WireError::Range);
+    }
+    let (text, tail) = rest.split_at_checked(len).ok_or(WireError::Length)?;
+    *rest = tail;
+    String::from_utf8(text.to_vec()).map_err(|_| WireError::Text)
+}
+
+fn put_frames(out: &mut Vec<u8>, entries: &[Entry]) {
+    out.put_u32_le(entries.len() as u32); // a batch has a limit far below
+    entries.iter().for_each(|entry| out.put_slice(entry.frame()));
+}
+
+fn take_frames(rest: &mut &[u8]) -> Result<Vec<Entry>, WireError> {
+    let count = take_u32(rest)?;
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let (entry, len) = Entry::decode(rest)?;
+        *rest = rest.get(len..).unwrap_or_default();
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn put_held(out: &mut Vec<u8>, held: &Held) {
+    put_identity(out, held.identity);
+    out.put_u8(held.counts.into());
+    put_epoch(out, held.promised);
+    out.put_u64_le(held.mark);
+    out.put_u32_le(held.ranges.ranges_len() as u32); // at most HELD_RANGES_MAX
+    for range in held.ranges.iter() {
+        out.put_u64_le(*range.start());
+        out.put_u64_le(*range.end());
+    }
+}
+
+fn take_held(rest: &mut &[u8]) -> Result<Held, WireError> {
+    let (identity, counts) = (take_identity(rest)?, take_bool(rest)?);
+    let (promised, mark) = (take_epoch(rest)?, take_u64(rest)?);
+    let count = take_u32(rest)? as usize;
     if count > HELD_RANGES_MAX {
         return Err(WireError::Range);
     }
     let mut ranges = RangeSet::new();
     for _ in 0..count {
-        let (first, last) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
+        let (first, last) = (take_u64(rest)?, take_u64(rest)?);
         // In order and apart, as a range set is: there is one way to write it.
         let follows = ranges.last().is_none_or(|before| first > before + 1);
         if first == 0 || !follows || first > last || last > kv_core::VERSION_MAX {
@@ -138,10 +374,12 @@ pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
         }
         ranges.insert_range(first..=last);
     }
-    if !rest.is_empty() {
-        return Err(WireError::Length);
-    }
-    Ok(Held { identity, cluster: claimed.then_some(cluster), promised, mark, ranges, has_data })
+    Ok(Held { identity, counts, promised, mark, ranges })
+}
+
+/// The message, if nothing is left over.
+fn end<T>(rest: &&[u8], message: T) -> Result<T, WireError> {
+    if rest.is_empty() { Ok(message) } else { Err(WireError::Length) }
 }
 
 fn put_epoch(out: &mut Vec<u8>, epoch: Epoch) {

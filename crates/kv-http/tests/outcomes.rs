@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use kv_core::{Epoch, NodeId};
 use kv_http::{Node, PeerTransport, ServerConfig};
-use kv_replication::{Append, ClusterId, DelayLaw, LeaderConfig, Phase, Quorum, Request, Transport};
+use kv_replication::{
+    Answer, Claim, DelayLaw, Head, LeaderConfig, LinkState, Phase, Quorum, Request, Transport,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -151,7 +153,7 @@ async fn a_leader_that_waits_for_a_follower_says_for_whom() {
     eventually("the first has answered", async || handle.links()[0].identity.is_some()).await;
     let reply = put(leader.address, "k?timeout_ms=200", "v").await;
     let expected = json!({
-        "detail": "the leader is not ready: waiting for followers 2",
+        "detail": "the leader is not ready: waiting for an answer of followers 2",
         "code": "recovering",
         "outcome": "not_applied",
     });
@@ -178,10 +180,10 @@ async fn a_leader_that_finds_data_says_where_and_what_to_do() {
         gated: false,
     };
     let (leader, handle) = lead(setup, &[server.address]).await;
-    eventually("the follower has answered", async || handle.links()[0].last_error.is_some()).await;
+    eventually("the follower has answered", async || handle.links()[0].state == LinkState::Waiting).await;
     let reply = put(leader.address, "k", "v").await;
-    let detail = "the leader is not ready: follower 1: the follower holds data: a leader that starts without \
-                  memory cannot take it over yet; empty the follower with POST /reset or start it again";
+    let detail = "the leader is not ready: follower 1: the follower holds data of another history (written by \
+                  no leader of this kind)";
     assert_not_applied(&reply, &json!({ "detail": detail, "code": "recovering", "outcome": "not_applied" }));
     assert_eq!(get(server.address, "/kv/old").await.json(), json!({ "value": "s3cret", "version": 5 }));
 
@@ -198,9 +200,11 @@ async fn a_leader_that_has_been_replaced_takes_no_writes() {
     eventually("it has a version", async || cluster.handle.versions().0 == 1).await;
 
     let by = Epoch { counter: 9, node: NodeId(9) };
-    let append = Append { cluster: ClusterId(9), epoch: by, recovered: true, mark: 0, entries: Vec::new() };
     let rival = PeerTransport::new([cluster.followers[0].url()]);
-    assert!(rival.send(0, Request::Append(append)).await.unwrap().is_ok());
+    let Ok(Answer::Standing(found)) = rival.send(0, Request::Probe).await.unwrap() else { panic!() };
+    let head = Head { to: found.held.identity, cluster: found.cluster.unwrap(), epoch: by };
+    let claim = Claim { head, renames: None, group: found.group.clone().unwrap() };
+    assert!(rival.send(0, Request::Claim(claim)).await.unwrap().is_ok());
 
     let expected = missed("quorum_timeout", "Write quorum not met", 0, 2, Some(1));
     assert_eq!(pending.reply().await.json(), expected, "it may still commit under the other leader");

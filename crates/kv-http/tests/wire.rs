@@ -8,14 +8,20 @@ mod common;
 use kv_core::{Command, Entry, Epoch, Key, NodeId, VERSION_MAX};
 use kv_http::wire::{self, WireError};
 use kv_http::{Node, ServerConfig};
-use kv_replication::{Append, ClusterId, HELD_RANGES_MAX, Held, Identity};
+use std::sync::Arc;
+
+use kv_replication::{
+    Answer, Append, Chunk, Claim, ClusterId, Group, HELD_RANGES_MAX, Head, Held, Identity, Install, Part,
+    Pull, Request, Standing,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::common::raw::{Raw, Reply, ask, get, request};
 use crate::common::{Cluster, Server, follower, serve_follower};
 
-const PATHS: [&str; 2] = [wire::APPEND_PATH, wire::PROBE_PATH];
+const PATHS: [&str; 5] =
+    [wire::APPEND_PATH, wire::PROBE_PATH, wire::CLAIM_PATH, wire::INSTALL_PATH, wire::PULL_PATH];
 const TYPE: [(&str, &str); 1] = [("Content-Type", wire::CONTENT_TYPE)];
 
 fn epochs() -> impl Strategy<Value = Epoch> {
@@ -33,14 +39,53 @@ fn commands() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn heads() -> impl Strategy<Value = Head> {
+    (any::<(u64, u64, u64)>(), epochs()).prop_map(|((node, resets, cluster), epoch)| Head {
+        to: Identity { node: NodeId(node), resets },
+        cluster: ClusterId(cluster),
+        epoch,
+    })
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let entry = (commands(), epochs(), 1..=VERSION_MAX);
+    let entry = entry.prop_map(|(command, epoch, version)| command.into_entry(epoch, version));
+    prop::collection::vec(entry, 0..12)
+}
+
 fn appends() -> impl Strategy<Value = Append> {
-    let entries = prop::collection::vec((commands(), 1..=VERSION_MAX), 0..12);
-    (any::<u64>(), epochs(), any::<bool>(), any::<u64>(), entries).prop_map(
-        |(cluster, epoch, recovered, mark, entries)| {
-            let entries = entries.into_iter().map(|(command, version)| command.into_entry(epoch, version));
-            Append { cluster: ClusterId(cluster), epoch, recovered, mark, entries: entries.collect() }
+    (heads(), any::<(bool, bool, u64)>(), entries()).prop_map(
+        |(head, (recovered, counted, mark), entries)| {
+            let entries = entries.iter().map(|entry| entry.rewritten(head.epoch)).collect();
+            Append { head, recovered, counted, mark, entries }
         },
     )
+}
+
+fn groups() -> impl Strategy<Value = Arc<Group>> {
+    (0..=64_usize, prop::collection::vec("[^\\p{Cc}]{0,40}", 0..9))
+        .prop_map(|(write, followers)| Arc::new(Group { write, followers }))
+}
+
+fn claims() -> impl Strategy<Value = Claim> {
+    (heads(), any::<Option<u64>>(), groups()).prop_map(|(head, renames, group)| Claim {
+        head,
+        renames: renames.map(ClusterId),
+        group,
+    })
+}
+
+fn installs() -> impl Strategy<Value = Install> {
+    (heads(), 0..=VERSION_MAX, 0..1000_u64, any::<bool>(), entries())
+        .prop_map(|(head, base, chunk, last, entries)| Install { head, base, chunk, last, entries })
+}
+
+fn pulls() -> impl Strategy<Value = Pull> {
+    let part = prop_oneof![
+        prop::option::of("[^\\p{Cc}]{0,40}").prop_map(|after| Part::State { after }),
+        any::<u64>().prop_map(|after| Part::Pending { after }),
+    ];
+    (heads(), part).prop_map(|(head, part)| Pull { head, part })
 }
 
 fn helds() -> impl Strategy<Value = Held> {
@@ -48,17 +93,33 @@ fn helds() -> impl Strategy<Value = Held> {
     let ranges = ranges.prop_map(|ranges| {
         ranges.into_iter().map(|(first, more)| first..=(first + more).min(VERSION_MAX)).collect()
     });
-    let node = (any::<u64>(), any::<u64>());
-    (node, any::<Option<u64>>(), epochs(), any::<u64>(), ranges, any::<bool>()).prop_map(
-        |((node, resets), cluster, promised, mark, ranges, has_data)| Held {
+    (any::<(u64, u64, bool, u64)>(), epochs(), ranges).prop_map(
+        |((node, resets, counts, mark), promised, ranges)| Held {
             identity: Identity { node: NodeId(node), resets },
-            cluster: cluster.map(ClusterId),
+            counts,
             promised,
             mark,
             ranges,
-            has_data,
         },
     )
+}
+
+fn standings() -> impl Strategy<Value = Standing> {
+    let diverged = prop::option::of(1..=VERSION_MAX);
+    (helds(), any::<(Option<u64>, bool)>(), epochs(), prop::option::of(groups()), diverged).prop_map(
+        |(held, (cluster, has_data), promised_other, group, diverged)| Standing {
+            held,
+            cluster: cluster.map(ClusterId),
+            promised_other,
+            group,
+            has_data,
+            diverged,
+        },
+    )
+}
+
+fn chunks() -> impl Strategy<Value = Chunk> {
+    (any::<(u64, bool)>(), entries()).prop_map(|((mark, done), entries)| Chunk { mark, entries, done })
 }
 
 /// `bytes` with the byte at `at` (taken modulo the length) changed.
@@ -83,9 +144,37 @@ proptest! {
     }
 
     #[test]
+    fn every_other_message_comes_back_as_it_was(claim in claims(), install in installs(), pull in pulls(), standing in standings(), chunk in chunks()) {
+        prop_assert_eq!(wire::decode_claim(&wire::encode_claim(&claim)), Ok(claim));
+        prop_assert_eq!(wire::decode_install(&wire::encode_install(&install)), Ok(install));
+        prop_assert_eq!(wire::decode_pull(&wire::encode_pull(&pull)), Ok(pull));
+        prop_assert_eq!(wire::decode_standing(&wire::encode_standing(&standing)), Ok(standing));
+        prop_assert_eq!(wire::decode_chunk(&wire::encode_chunk(&chunk)), Ok(chunk));
+    }
+
+    /// Whatever is damaged is refused, or is another message with just those bytes.
+    #[test]
+    fn damaged_messages_never_panic(claim in claims(), install in installs(), pull in pulls(), standing in standings(), at: usize, change in 1_u8..) {
+        let damage = |bytes: &[u8]| with_changed_byte(bytes, at, change);
+        let bytes = damage(&wire::encode_claim(&claim));
+        prop_assert!(!wire::decode_claim(&bytes).is_ok_and(|read| wire::encode_claim(&read) != bytes));
+        let bytes = damage(&wire::encode_install(&install));
+        prop_assert!(!wire::decode_install(&bytes).is_ok_and(|read| wire::encode_install(&read) != bytes));
+        let bytes = damage(&wire::encode_pull(&pull));
+        prop_assert!(!wire::decode_pull(&bytes).is_ok_and(|read| wire::encode_pull(&read) != bytes));
+        let bytes = damage(&wire::encode_standing(&standing));
+        prop_assert!(!wire::decode_standing(&bytes).is_ok_and(|read| wire::encode_standing(&read) != bytes));
+    }
+
+    #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = wire::decode_append(&bytes);
         let _ = wire::decode_held(&bytes);
+        let _ = wire::decode_claim(&bytes);
+        let _ = wire::decode_install(&bytes);
+        let _ = wire::decode_pull(&bytes);
+        let _ = wire::decode_standing(&bytes);
+        let _ = wire::decode_chunk(&bytes);
     }
 
     /// Whatever is taken for an append is written again with the same bytes: there is one way to say it.
@@ -125,21 +214,32 @@ fn put(version: u64, value: &[u8]) -> Entry {
     Command::put(Key::parse("k").unwrap(), value).unwrap().into_entry(EPOCH, version)
 }
 
+const HEAD: Head = Head { to: Identity { node: NodeId(1), resets: 0 }, cluster: ClusterId(1), epoch: EPOCH };
+
 fn append(entries: Vec<Entry>) -> Append {
-    Append { cluster: ClusterId(1), epoch: EPOCH, recovered: true, mark: 0, entries }
+    Append { head: HEAD, recovered: true, counted: true, mark: 0, entries }
+}
+
+fn claim() -> Claim {
+    Claim {
+        head: HEAD,
+        renames: None,
+        group: Arc::new(Group { write: 1, followers: vec!["one".to_owned()] }),
+    }
 }
 
 #[test]
 fn what_no_sender_writes_is_named() {
     let last = Epoch { counter: (1 << 53) + 1, ..EPOCH };
-    let unreachable = wire::encode_append(&Append { epoch: last, ..append(Vec::new()) });
+    let unreachable =
+        wire::encode_append(&Append { head: Head { epoch: last, ..HEAD }, ..append(Vec::new()) });
     assert_eq!(wire::decode_append(&unreachable), Err(WireError::Range), "no leader could go above it");
 
     let mut foreign = append(vec![put(1, b"v")]);
-    foreign.epoch.counter += 1;
+    foreign.head.epoch.counter += 1;
     assert_eq!(wire::decode_append(&wire::encode_append(&foreign)), Err(WireError::Epoch));
-    // cluster 8, epoch 16, then `recovered`.
-    let odd_flag = with_changed_byte(&wire::encode_append(&append(Vec::new())), 24, 2);
+    // Identity 16, cluster 8, epoch 16, then the flags.
+    let odd_flag = with_changed_byte(&wire::encode_append(&append(Vec::new())), 40, 4);
     assert_eq!(wire::decode_append(&odd_flag), Err(WireError::Range));
 
     let mut held = follower(1).holds();
@@ -157,9 +257,9 @@ fn there_is_one_way_to_write_an_answer() {
     let mut held = follower(1).holds();
     held.ranges = [1..=2, 5..=6].into_iter().collect();
     let bytes = wire::encode_held(&held).to_vec();
-    let mut with_cluster = bytes.clone();
-    with_cluster[17] = 1; // a cluster, but `claimed` is 0
-    assert!(wire::decode_held(&with_cluster).is_err());
+    let mut odd_flag = bytes.clone();
+    odd_flag[16] = 2; // it counts, or it does not
+    assert!(wire::decode_held(&odd_flag).is_err());
     let ranges = bytes.len() - 32;
     let mut out_of_order = bytes.clone();
     out_of_order[ranges..].rotate_left(16);
@@ -183,7 +283,7 @@ async fn the_endpoints_of_a_leader_take_only_what_they_know() {
         for headers in [
             &[][..],
             &[("Content-Type", "application/json")],
-            &[("Content-Type", "application/vnd.kv.replication.v2")],
+            &[("Content-Type", "application/vnd.kv.replication.v1")],
         ] {
             let reply = ask(server.address, &request("POST", path, headers, Some(&message))).await;
             assert_refused(&reply, 415, "unsupported_media_type");
@@ -196,28 +296,44 @@ async fn the_endpoints_of_a_leader_take_only_what_they_know() {
     }
     assert_eq!(node.holds(), follower(1).holds(), "nothing was taken");
 
+    assert!(node.request(Request::Claim(claim())).is_ok());
     let taken = ask(server.address, &request("POST", wire::APPEND_PATH, &TYPE, Some(&message))).await;
     assert_eq!((taken.status, taken.header("content-type")), (200, Some(wire::CONTENT_TYPE)));
     assert_eq!(wire::decode_held(&taken.body), Ok(node.holds()));
     let probed = ask(server.address, &request("POST", wire::PROBE_PATH, &TYPE, Some(b""))).await;
-    assert_eq!((probed.status, wire::decode_held(&probed.body)), (200, Ok(node.holds())));
+    assert_eq!((probed.status, wire::decode_standing(&probed.body)), (200, Ok(node.standing())));
 }
 
 #[tokio::test]
 async fn a_refusal_has_its_own_status_code_and_facts() {
     let (server, node) = serve_follower(1).await;
+    assert!(matches!(node.request(Request::Claim(claim())), Ok(Answer::Standing(_))));
     let send = async |append: &Append| {
         let body = wire::encode_append(append);
         ask(server.address, &request("POST", wire::APPEND_PATH, &TYPE, Some(&body))).await
     };
     assert_eq!(send(&append(vec![put(1, b"v")])).await.status, 200);
     let before = node.holds();
-    let stale = Append { epoch: Epoch { counter: 2, ..EPOCH }, ..append(Vec::new()) };
+    let with = |head| Append { head, ..append(Vec::new()) };
+    let stale = with(Head { epoch: Epoch { counter: 2, ..EPOCH }, ..HEAD });
+    let early = with(Head { epoch: Epoch { counter: 4, ..EPOCH }, ..HEAD });
+    let elsewhere = with(Head { to: Identity { node: NodeId(7), resets: 0 }, ..HEAD });
     let facts = json!({ "kind": "stale_epoch", "counter": "3", "node": "0000000000000009" });
     let far = 1 << 40;
     for (append, status, code, facts) in [
         (stale, 409, "stale_epoch", facts),
-        (append(vec![put(1, b"s3cret")]), 409, "conflict", json!({ "kind": "conflict", "version": 1 })),
+        (
+            early,
+            409,
+            "not_promised",
+            json!({ "kind": "not_promised", "counter": "3", "node": "0000000000000009" }),
+        ),
+        (
+            elsewhere,
+            409,
+            "other_node",
+            json!({ "kind": "other_node", "node": "0000000000000001", "resets": "0" }),
+        ),
         (
             append(vec![put(3, b"v"), put(2, b"v")]),
             422,
@@ -237,7 +353,7 @@ async fn a_refusal_has_its_own_status_code_and_facts() {
             json!({ "kind": "beyond_window", "version": far, "last": 250_000 }),
         ),
         (
-            Append { cluster: ClusterId(2), ..append(Vec::new()) },
+            with(Head { cluster: ClusterId(2), ..HEAD }),
             409,
             "wrong_cluster",
             json!({ "kind": "wrong_cluster", "held": "0000000000000001" }),
@@ -249,6 +365,17 @@ async fn a_refusal_has_its_own_status_code_and_facts() {
         assert!(!reply.text().contains("s3cret"));
         assert_eq!(node.holds(), before, "{code}: nothing has changed");
     }
+    let torn = Install { head: HEAD, base: 9, chunk: 3, last: true, entries: Vec::new() };
+    let body = wire::encode_install(&torn);
+    let reply = ask(server.address, &request("POST", wire::INSTALL_PATH, &TYPE, Some(&body))).await;
+    assert_refused(&reply, 412, "wrong_chunk");
+    assert_eq!(reply.json()["refusal"], json!({ "kind": "wrong_chunk", "expected": 0 }));
+
+    let reply = send(&append(vec![put(1, b"s3cret")])).await;
+    assert_refused(&reply, 409, "conflict");
+    assert_eq!(reply.json()["refusal"], json!({ "kind": "conflict", "version": 1 }));
+    assert!(!reply.text().contains("s3cret"));
+    assert_eq!(node.standing().diverged, Some(1), "from now on it trusts nothing that it holds");
 }
 
 #[tokio::test]

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use crate::{DelayLaw, Quorum};
+use crate::planted::Planted;
+use crate::{DelayLaw, Group, Quorum};
 
 /// What a leader needs to know.
 #[derive(Clone, Debug)]
 pub struct LeaderConfig {
     /// N and W.
     pub quorum: Quorum,
+    /// The names (addresses) of the followers, by index: as many as the quorum has followers. With W they
+    /// are part of every promise; a leader that is started with others takes more care.
+    pub followers: Vec<String>,
     /// The simulated delay of every entry.
     pub delays: DelayLaw,
     /// Seed of the jitter of retries.
@@ -16,6 +20,14 @@ pub struct LeaderConfig {
     /// Start a new history although not every follower has answered. An operator's decision: a
     /// follower that did not answer may hold an older history, and will then be refused.
     pub new_history: bool,
+    /// Go on with what those who answer still have, although too few of them do, as a new cluster. An
+    /// operator's decision: acknowledged writes may be lost, and whoever did not answer is refused later.
+    pub accept_data_loss: bool,
+    /// The caller writes down what [`Output::Persist`](crate::Output::Persist) says, and nothing is
+    /// committed before it has.
+    pub durable: bool,
+    /// A deliberate mistake, for tests of the tests.
+    pub planted: Planted,
     /// How often and how long.
     pub timing: Timing,
     /// How much.
@@ -69,6 +81,12 @@ pub struct Limits {
 pub struct FollowerConfig {
     /// How far above its commit mark it takes versions.
     pub window_entries_max: u64,
+    /// Bytes of frames above its commit mark; past it only the next version in order is taken.
+    pub pending_bytes_max: usize,
+    /// The caller writes down the records of [`Durable`](crate::Durable).
+    pub durable: bool,
+    /// A deliberate mistake, for tests of the tests.
+    pub planted: Planted,
 }
 
 impl LeaderConfig {
@@ -77,12 +95,25 @@ impl LeaderConfig {
     pub fn new(quorum: Quorum) -> Self {
         Self {
             quorum,
+            followers: (1..=quorum.followers()).map(|number| format!("follower-{number}")).collect(),
             delays: DelayLaw::NONE,
             seed: 0,
             new_history: false,
+            accept_data_loss: false,
+            durable: false,
+            planted: Planted::default(),
             timing: Timing::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl LeaderConfig {
+    /// W and the followers, as promises name them.
+    pub(crate) fn group(&self) -> Group {
+        let mut followers = self.followers.clone();
+        followers.sort();
+        Group { write: self.quorum.write(), followers }
     }
 }
 
@@ -117,6 +148,11 @@ impl Default for Limits {
 
 impl Default for FollowerConfig {
     fn default() -> Self {
-        Self { window_entries_max: 250_000 }
+        Self {
+            window_entries_max: 250_000,
+            pending_bytes_max: 256 << 20,
+            durable: false,
+            planted: Planted::default(),
+        }
     }
 }

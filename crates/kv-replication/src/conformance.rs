@@ -5,12 +5,16 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test suite fails by panicking")]
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Command, Entry, Epoch, Key, NodeId, Version};
 
 use crate::engine::FollowerHandle;
-use crate::{Append, ClusterId, FollowerConfig, Held, Refusal, Request, Transport, TransportError};
+use crate::{
+    Answer, Append, Claim, ClusterId, FollowerConfig, Group, Head, Held, Identity, Install, Part, Pull,
+    Refusal, Request, Transport, TransportError,
+};
 
 /// A transport with real followers at its other end.
 pub trait Harness {
@@ -43,6 +47,7 @@ pub async fn check_all<H: Harness>() {
     requests_reach_the_follower_they_name::<H>().await;
     every_kind_of_entry_arrives_as_it_was_sent::<H>().await;
     a_large_batch_arrives_whole::<H>().await;
+    a_snapshot_travels_both_ways::<H>().await;
     a_refusal_is_a_reply::<H>().await;
     replies_belong_to_their_requests::<H>().await;
     a_cut_wire_is_an_error_and_heals::<H>().await;
@@ -58,8 +63,32 @@ fn put(version: Version, key: &str, value: &[u8]) -> Entry {
     command.unwrap_or_else(Command::no_op).into_entry(EPOCH, version)
 }
 
-fn append(entries: Vec<Entry>) -> Append {
-    Append { cluster: CLUSTER, epoch: EPOCH, recovered: true, mark: 0, entries }
+/// A leader's words to the follower with this index.
+fn head(follower: usize) -> Head {
+    let to = Identity { node: NodeId(follower as u64 + 1), resets: 0 };
+    Head { to, cluster: CLUSTER, epoch: EPOCH }
+}
+
+fn append(follower: usize, entries: Vec<Entry>) -> Append {
+    Append { head: head(follower), recovered: true, counted: true, mark: 0, entries }
+}
+
+fn claim(follower: usize) -> Request {
+    let followers = vec!["http://ключ:1".to_owned(), "http://two:2".to_owned()];
+    let group = Arc::new(Group { write: 2, followers });
+    Request::Claim(Claim { head: head(follower), renames: Some(ClusterId(3)), group })
+}
+
+/// A harness whose followers have promised the epoch.
+async fn claimed<H: Harness>(nodes: Vec<FollowerHandle>) -> H {
+    let harness = H::start(nodes.clone()).await;
+    for (follower, node) in nodes.iter().enumerate() {
+        match ask(&harness, follower, claim(follower)).await {
+            Ok(Ok(Answer::Standing(standing))) => assert_eq!(*standing, node.standing()),
+            other => panic!("follower {follower} should have promised, but: {other:?}"),
+        }
+    }
+    harness
 }
 
 async fn ask<H: Harness>(
@@ -74,7 +103,8 @@ async fn ask<H: Harness>(
 
 async fn held<H: Harness>(harness: &H, follower: usize, request: Request) -> Held {
     match ask(harness, follower, request).await {
-        Ok(Ok(held)) => held,
+        Ok(Ok(Answer::Held(held))) => held,
+        Ok(Ok(Answer::Standing(standing))) => standing.held,
         other => panic!("follower {follower} should have taken the request, but: {other:?}"),
     }
 }
@@ -92,7 +122,7 @@ async fn requests_reach_the_follower_they_name<H: Harness>() {
 
 async fn every_kind_of_entry_arrives_as_it_was_sent<H: Harness>() {
     let nodes = followers();
-    let harness = H::start(nodes.clone()).await;
+    let harness = claimed::<H>(nodes.clone()).await;
     let key = Key::parse("ключ/1").expect("a key");
     let entries = vec![
         put(1, "text", "wörter".as_bytes()),
@@ -103,64 +133,102 @@ async fn every_kind_of_entry_arrives_as_it_was_sent<H: Harness>() {
         put(6, "empty", b""),
         put(9, "island", b"x"),
     ];
-    let request = Append { mark: 6, ..append(entries) };
+    let request = Append { mark: 6, ..append(1, entries) };
     let reply = held(&harness, 1, Request::Append(request.clone())).await;
 
     // The same request, handed over without a transport, must lead to the same state.
     let twin = FollowerHandle::new(NodeId(2), FollowerConfig::default());
-    assert_eq!(twin.request(Request::Append(request)), Ok(reply.clone()));
+    assert!(twin.request(claim(1)).is_ok());
+    assert_eq!(twin.request(Request::Append(request)), Ok(Answer::Held(reply.clone())));
     assert_eq!(nodes.get(1).map(FollowerHandle::dump), Some(twin.dump()));
     assert_eq!((reply.mark, format!("{:?}", reply.ranges).as_str()), (6, "{1-6 9}"));
-    assert_eq!((reply.cluster, reply.promised), (Some(CLUSTER), EPOCH));
+    assert_eq!((reply.counts, reply.promised), (true, EPOCH));
 }
 
 async fn a_large_batch_arrives_whole<H: Harness>() {
     let nodes = followers();
-    let harness = H::start(nodes.clone()).await;
+    let harness = claimed::<H>(nodes.clone()).await;
     let value = vec![b'v'; 1000];
     let entries: Vec<_> = (1..=1000).map(|version| put(version, &format!("k{version}"), &value)).collect();
-    let reply = held(&harness, 0, Request::Append(append(entries))).await;
+    let reply = held(&harness, 0, Request::Append(append(0, entries))).await;
     assert_eq!(reply.ranges.watermark(), 1000);
     assert_eq!(nodes.first().map(|node| node.dump().len()), Some(1000));
 }
 
+async fn a_snapshot_travels_both_ways<H: Harness>() {
+    let nodes = followers();
+    let harness = claimed::<H>(nodes.clone()).await;
+    let chunk =
+        |chunk, last, entries| Request::Install(Install { head: head(2), base: 4, chunk, last, entries });
+    let first = held(&harness, 2, chunk(0, false, vec![put(3, "a", b"1")])).await;
+    assert_eq!(first.mark, 0, "nothing is switched before the last chunk");
+    let second = held(&harness, 2, chunk(1, true, vec![put(4, "b", b"2")])).await;
+    assert_eq!((second.mark, second.ranges.watermark()), (4, 4));
+    let pending = Append { mark: 4, ..append(2, vec![put(7, "c", b"3")]) };
+    held(&harness, 2, Request::Append(pending)).await;
+
+    let read = async |part| {
+        let pull = Request::Pull(Pull { head: head(2), part });
+        match ask(&harness, 2, pull).await {
+            Ok(Ok(Answer::Chunk(chunk))) => chunk,
+            other => panic!("follower 2 should have handed over, but: {other:?}"),
+        }
+    };
+    let state = read(Part::State { after: Some("a".to_owned()) }).await;
+    assert_eq!((state.mark, state.entries, state.done), (4, vec![put(4, "b", b"2")], true));
+    let above = read(Part::Pending { after: 4 }).await;
+    assert_eq!((above.mark, above.entries, above.done), (4, vec![put(7, "c", b"3")], true));
+}
+
 async fn a_refusal_is_a_reply<H: Harness>() {
-    let harness = H::start(followers()).await;
-    held(&harness, 0, Request::Append(append(vec![put(1, "a", b"x")]))).await;
+    let harness = claimed::<H>(followers()).await;
+    held(&harness, 0, Request::Append(append(0, vec![put(1, "a", b"x")]))).await;
 
+    let with = |head| Request::Append(Append { head, ..append(0, Vec::new()) });
     let old = Epoch { counter: 1, node: NodeId(100) };
-    let stale = Request::Append(Append { epoch: old, ..append(Vec::new()) });
-    assert_eq!(ask(&harness, 0, stale).await, Ok(Err(Refusal::StaleEpoch { promised: EPOCH })));
+    let stale = ask(&harness, 0, with(Head { epoch: old, ..head(0) })).await;
+    assert_eq!(stale, Ok(Err(Refusal::StaleEpoch { promised: EPOCH })));
 
-    let foreign = Request::Append(Append { cluster: ClusterId(1), ..append(Vec::new()) });
-    assert_eq!(ask(&harness, 0, foreign).await, Ok(Err(Refusal::WrongCluster { held: Some(CLUSTER) })));
+    let new = Epoch { counter: 3, node: NodeId(100) };
+    let early = ask(&harness, 0, with(Head { epoch: new, ..head(0) })).await;
+    assert_eq!(early, Ok(Err(Refusal::NotPromised { promised: EPOCH })));
 
-    let other = Request::Append(append(vec![put(1, "a", b"y")]));
-    assert_eq!(ask(&harness, 0, other).await, Ok(Err(Refusal::Conflict { version: 1 })));
+    let foreign = ask(&harness, 0, with(Head { cluster: ClusterId(1), ..head(0) })).await;
+    assert_eq!(foreign, Ok(Err(Refusal::WrongCluster { held: Some(CLUSTER) })));
+
+    let elsewhere = ask(&harness, 0, with(head(1))).await;
+    assert_eq!(elsewhere, Ok(Err(Refusal::OtherNode { identity: head(0).to })));
+
+    let torn = Install { head: head(0), base: 9, chunk: 4, last: true, entries: Vec::new() };
+    let torn = ask(&harness, 0, Request::Install(torn)).await;
+    assert_eq!(torn, Ok(Err(Refusal::WrongChunk { expected: 0 })));
 
     let last = FollowerConfig::default().window_entries_max;
-    let far = Request::Append(append(vec![put(last + 1, "a", b"x")]));
+    let far = Request::Append(append(0, vec![put(last + 1, "a", b"x")]));
     assert_eq!(ask(&harness, 0, far).await, Ok(Err(Refusal::BeyondWindow { version: last + 1, last })));
+
+    let other = Request::Append(append(0, vec![put(1, "a", b"y")]));
+    assert_eq!(ask(&harness, 0, other).await, Ok(Err(Refusal::Conflict { version: 1 })));
 }
 
 async fn replies_belong_to_their_requests<H: Harness>() {
-    let harness = H::start(followers()).await;
+    let harness = claimed::<H>(followers()).await;
     let calls: Vec<_> = (1..=20)
         .map(|version| {
-            let request = Request::Append(append(vec![put(version, "k", b"v")]));
+            let request = Request::Append(append((version % 3) as usize, vec![put(version, "k", b"v")]));
             Box::pin(ask(&harness, (version % 3) as usize, request))
         })
         .collect();
     // All are under way at once; each is answered, and holds what it brought.
     for (version, reply) in (1..).zip(all(calls).await) {
-        let Ok(Ok(held)) = reply else { panic!("version {version}: {reply:?}") };
+        let Ok(Ok(Answer::Held(held))) = reply else { panic!("version {version}: {reply:?}") };
         assert!(held.ranges.contains(version), "version {version}: {held:?}");
         assert_eq!(held.identity.node, NodeId(version % 3 + 1), "version {version}");
     }
 }
 
 async fn a_cut_wire_is_an_error_and_heals<H: Harness>() {
-    let mut harness = H::start(followers()).await;
+    let mut harness = claimed::<H>(followers()).await;
     held(&harness, 2, Request::Probe).await;
     harness.cut(2).await;
     let reply = ask(&harness, 2, Request::Probe).await;
@@ -171,13 +239,13 @@ async fn a_cut_wire_is_an_error_and_heals<H: Harness>() {
 }
 
 async fn a_dropped_call_harms_nobody<H: Harness>() {
-    let harness = H::start(followers()).await;
+    let harness = claimed::<H>(followers()).await;
     for version in 1..=10 {
-        let call = harness.transport().send(0, Request::Append(append(vec![put(version, "k", b"v")])));
+        let call = harness.transport().send(0, Request::Append(append(0, vec![put(version, "k", b"v")])));
         // Polled once, then dropped: the request may or may not arrive.
         let _ = tokio::time::timeout(Duration::ZERO, call).await;
     }
-    let reply = held(&harness, 0, Request::Append(append(vec![put(11, "k", b"v")]))).await;
+    let reply = held(&harness, 0, Request::Append(append(0, vec![put(11, "k", b"v")]))).await;
     assert!(reply.ranges.contains(11));
 }
 

@@ -1,30 +1,45 @@
 //! The follower's machine.
 
-use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, VERSION_MAX, Version};
+mod check;
+mod hand_over;
+
+pub(crate) use hand_over::fill;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, Version};
 
 use crate::overlay::Overlay;
+use crate::planted::Bug;
 use crate::{
-    Append, ClusterId, FollowerConfig, HELD_RANGES_MAX, Held, Identity, RangeSet, Refusal, Reply, Request,
+    Answer, Append, Claim, Durable, FollowerConfig, HELD_RANGES_MAX, Held, Identity, Image, Meta, RangeSet,
+    Record, Reply, Request, Standing,
 };
 
 /// Holds what a leader sends, and says what it holds.
 ///
-/// It does no I/O and reads no clock: [`Follower::handle`] takes a request in and gives the answer.
-/// An answer means what it says as soon as it is given, since this node keeps nothing but memory.
+/// It does no I/O and reads no clock: [`Follower::handle`] takes a request in and gives the answer,
+/// together with what must be durable before the answer may leave the node.
 #[derive(Clone, Debug)]
 pub struct Follower {
     config: FollowerConfig,
-    identity: Identity,
-    cluster: Option<ClusterId>,
-    promised: Epoch,
+    meta: Meta,
     mark: Version,
     /// Everything up to the mark, and what is pending under the promised epoch.
     held: RangeSet,
     pending: Overlay,
+    pending_bytes: usize,
     /// Pending entries of epochs below this one have been dropped.
     void_below: Epoch,
     /// Committed entries only; and those of [`Follower::adopt`].
     store: Store,
+    /// The mark that its leader has told it last.
+    leader_mark: Version,
+    /// A snapshot that is being taken in, aside.
+    transfer: Option<hand_over::Transfer>,
+    /// What the current call has to write down.
+    records: Vec<Record>,
 }
 
 /// What became of a write that came without an epoch.
@@ -40,66 +55,54 @@ pub enum Adopted {
 }
 
 impl Follower {
-    /// A follower that has just started, without memory. `node` is drawn anew for every start.
+    /// A follower that begins to exist: it is empty, and counts for nothing until a leader says so.
+    /// `node` is drawn anew.
     #[must_use]
     pub fn new(node: NodeId, config: FollowerConfig) -> Self {
-        Self {
+        Self::restart(Image::new(node), config)
+    }
+
+    /// A follower that starts again with what its disk knows.
+    #[must_use]
+    pub fn restart(image: Image, config: FollowerConfig) -> Self {
+        let Image { meta, mark, store, pending } = image;
+        let mut follower = Self {
             config,
-            identity: Identity { node, resets: 0 },
-            cluster: None,
-            promised: Epoch::ZERO,
-            mark: 0,
+            meta,
+            mark,
             held: RangeSet::new(),
             pending: Overlay::default(),
+            pending_bytes: 0,
             void_below: Epoch::ZERO,
-            store: Store::new(),
-        }
+            store,
+            leader_mark: mark,
+            transfer: None,
+            records: Vec::new(),
+        };
+        follower.hold_again(pending);
+        follower
     }
 
     /// Takes in a leader's request and answers it.
     ///
-    /// # Errors
-    /// A [`Refusal`] says why nothing was taken; then nothing has changed.
-    pub fn handle(&mut self, request: Request) -> Reply {
-        match request {
-            Request::Probe => Ok(self.holds()),
-            Request::Append(append) => {
-                self.check(&append)?;
-                self.take_in(append);
-                Ok(self.holds())
-            }
-        }
+    /// The answer is a [`Refusal`](crate::Refusal) if the request was not taken.
+    pub fn handle(&mut self, request: Request) -> Durable<Reply> {
+        let reply = self.answer(request);
+        Durable { records: std::mem::take(&mut self.records), then: reply }
     }
 
     /// A write of a leader that knows no epochs: taken as long as no other leader has claimed this
     /// follower.
-    pub fn adopt(&mut self, entry: &Entry) -> Adopted {
-        let Operation::Put { key, value } = entry.operation() else {
-            return Adopted::Claimed { promised: self.promised }; // that leader writes nothing else
-        };
-        if !self.is_claimed() {
-            self.store.apply(entry);
-            return Adopted::Now(self.version_of(key));
-        }
-        // Held already: this very write, or one that has replaced it.
-        match self.local(key).filter(|_| self.held.contains(entry.version())) {
-            Some(item) if item.version > entry.version() => Adopted::Now(item.version),
-            Some(item) if item.version == entry.version() && item.value == value => {
-                Adopted::Now(item.version)
-            }
-            _ => Adopted::Claimed { promised: self.promised },
-        }
+    pub fn adopt(&mut self, entry: &Entry) -> Durable<Adopted> {
+        let adopted = self.take_foreign(entry);
+        Durable { records: std::mem::take(&mut self.records), then: adopted }
     }
 
     /// Drops everything it holds, as an operator wishes. It keeps its promise, and says from now on
     /// that it has lost its memory.
-    pub fn reset(&mut self) {
-        self.identity.resets += 1;
-        self.cluster = None;
-        self.mark = 0;
-        self.held = RangeSet::new();
-        self.pending = Overlay::default();
-        self.store = Store::new();
+    pub fn reset(&mut self) -> Durable<()> {
+        self.forget_all();
+        Durable { records: std::mem::take(&mut self.records), then: () }
     }
 
     /// What it holds for `key`, pending entries included: it may be behind the leader, and it may
@@ -132,68 +135,131 @@ impl Follower {
         self.held.watermark()
     }
 
-    /// What it would answer to a probe.
+    /// The commit mark of its leader, as it was told last.
+    #[must_use]
+    pub fn leader_mark(&self) -> Version {
+        self.leader_mark
+    }
+
+    /// Entries that it holds above its mark, of any epoch.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What it would answer to an append.
     #[must_use]
     pub fn holds(&self) -> Held {
         Held {
-            identity: self.identity,
-            cluster: self.cluster,
-            promised: self.promised,
+            identity: self.meta.identity,
+            counts: self.meta.counts && self.meta.diverged.is_none(),
+            promised: self.meta.promised,
             mark: self.mark,
-            ranges: self.held.lowest(HELD_RANGES_MAX),
-            has_data: self.has_data(),
+            ranges: match self.meta.diverged {
+                None => self.held.lowest(HELD_RANGES_MAX),
+                Some(_) => RangeSet::new(),
+            },
         }
     }
 
-    /// Everything that can refuse the request, before anything changes.
-    fn check(&self, append: &Append) -> Result<(), Refusal> {
-        if self.has_data() && self.cluster != Some(append.cluster) {
-            return Err(Refusal::WrongCluster { held: self.cluster });
+    /// What it would answer to a probe.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing {
+            held: self.holds(),
+            cluster: self.meta.cluster,
+            promised_other: self.meta.promised_other,
+            group: self.meta.group.clone(),
+            has_data: self.has_data(),
+            diverged: self.meta.diverged,
         }
-        if append.epoch < self.promised {
-            return Err(Refusal::StaleEpoch { promised: self.promised });
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        if let Some(head) = request.head() {
+            self.check_head(head, matches!(request, Request::Claim(_)))?;
         }
-        // The mark that this very request brings already makes room.
-        let held_now = if append.epoch == self.promised { self.held.watermark() } else { self.mark };
-        let mark = self.mark.max(append.mark.min(held_now));
-        let last = mark.saturating_add(self.config.window_entries_max).min(VERSION_MAX);
-        let mut before = 0;
-        for entry in &append.entries {
-            let version = entry.version();
-            if entry.epoch() != append.epoch || version <= before {
-                return Err(Refusal::Malformed { version });
+        match request {
+            Request::Probe => Ok(Answer::Standing(Box::new(self.standing()))),
+            Request::Claim(claim) => {
+                self.check_cluster(&claim)?;
+                self.promise(claim);
+                Ok(Answer::Standing(Box::new(self.standing())))
             }
-            before = version;
-            if version > last {
-                return Err(Refusal::BeyondWindow { version, last });
+            Request::Append(append) => {
+                self.check_entries(&append)?;
+                self.take_in(append);
+                Ok(Answer::Held(self.holds()))
             }
-            let held = self.pending.get(version);
-            if held.is_some_and(|held| held.epoch() == entry.epoch() && held != entry) {
-                return Err(Refusal::Conflict { version });
+            Request::Install(install) => {
+                self.take_chunk(install)?;
+                Ok(Answer::Held(self.holds()))
+            }
+            Request::Pull(pull) => Ok(Answer::Chunk(self.hand_over(&pull.part))),
+        }
+    }
+
+    fn promise(&mut self, claim: Claim) {
+        let Claim { head, group, .. } = claim;
+        let before = self.meta.clone();
+        self.meta.cluster = Some(head.cluster);
+        if self.meta.group.as_deref() != Some(&*group) {
+            self.meta.group = Some(group);
+        }
+        if head.epoch > self.meta.promised {
+            self.meta.promise(head.epoch);
+            // What older epochs left is kept aside, but not held under this one.
+            self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
+            if self.config.planted.is(Bug::OldHoldingsAreAcks)
+                || self.config.planted.is(Bug::MarkOverOldEpoch)
+            {
+                self.pending.above(0).for_each(|old| self.held.insert(old.version()));
+            }
+            if self.config.planted.is(Bug::OldPendingDroppedEarly) {
+                self.drop_pending_of_others(head.epoch);
             }
         }
-        Ok(())
+        if self.meta != before {
+            self.write_meta();
+        }
     }
 
     fn take_in(&mut self, append: Append) {
-        self.cluster = Some(append.cluster);
-        if append.epoch > self.promised {
-            self.promised = append.epoch;
-            // What older epochs left is kept aside, but not held under this one.
-            self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
+        let Append { head, recovered, counted, mark, entries } = append;
+        if recovered && self.void_below < head.epoch {
+            self.void_below = head.epoch;
+            self.drop_pending_of_others(head.epoch);
         }
-        if append.recovered && self.void_below < append.epoch {
-            self.void_below = append.epoch;
-            self.pending.retain_epoch(append.epoch);
+        for late in entries.iter().take_while(|entry| entry.version() <= self.mark) {
+            self.config.planted.apply_late(&mut self.store, late);
         }
-        for entry in append.entries {
+        let mut news = Vec::new();
+        for entry in entries {
             let version = entry.version();
-            if version > self.mark && !(self.held.contains(version)) {
-                self.held.insert(version);
-                self.pending.insert(entry);
+            if version > self.mark && self.meta.diverged.is_none() && !self.held.contains(version) {
+                if self.config.durable {
+                    news.push(entry.clone());
+                }
+                self.hold(entry);
             }
         }
-        self.advance_mark(append.mark.min(self.held.watermark()));
+        if !news.is_empty() {
+            self.records.push(Record::Entries(news));
+        }
+        if counted && !self.meta.counts {
+            self.meta.counts = true;
+            self.write_meta();
+        }
+        self.leader_mark = self.leader_mark.max(mark);
+        self.advance_mark(mark.min(self.held.watermark()));
+    }
+
+    fn hold(&mut self, entry: Entry) {
+        self.held.insert(entry.version());
+        self.pending_bytes += entry.frame().len();
+        if let Some(old) = self.pending.insert(entry) {
+            self.pending_bytes -= old.frame().len();
+        }
     }
 
     /// What the leader knows to be committed, and this node holds without a gap, is readable.
@@ -203,19 +269,82 @@ impl Follower {
         }
         for version in self.mark + 1..=to {
             if let Some(entry) = self.pending.take(version) {
+                self.pending_bytes -= entry.frame().len();
                 self.store.apply(&entry);
             }
         }
         self.mark = to;
         self.store.prune(to);
+        if self.config.durable {
+            self.records.push(Record::Mark(to));
+        }
     }
 
-    fn version_of(&self, key: &str) -> Version {
-        self.local(key).map_or(0, |item| item.version)
+    fn drop_pending_of_others(&mut self, epoch: Epoch) {
+        self.pending.retain_epoch(epoch);
+        self.pending_bytes = self.pending.bytes();
+        if self.config.durable {
+            self.records.push(Record::Void(epoch));
+        }
     }
 
-    fn is_claimed(&self) -> bool {
-        self.promised > Epoch::ZERO
+    fn hold_again(&mut self, pending: BTreeMap<Version, Entry>) {
+        self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
+        for entry in pending.into_values() {
+            if entry.epoch() == self.meta.promised {
+                self.held.insert(entry.version());
+            }
+            self.pending_bytes += entry.frame().len();
+            self.pending.insert(entry);
+        }
+    }
+
+    /// Begins a new memory, which counts for nothing yet.
+    fn forget_all(&mut self) {
+        let Identity { node, resets } = self.meta.identity;
+        self.meta.identity = Identity { node, resets: resets + 1 };
+        self.meta.counts = false;
+        self.meta.cluster = None;
+        self.meta.diverged = None;
+        self.mark = 0;
+        self.leader_mark = 0;
+        self.held = RangeSet::new();
+        self.pending = Overlay::default();
+        self.pending_bytes = 0;
+        self.store = Store::new();
+        self.transfer = None;
+        self.write_meta(); // first: whoever finds half of this has lost its memory
+        if self.config.durable {
+            self.records.push(Record::Wipe);
+        }
+    }
+
+    fn take_foreign(&mut self, entry: &Entry) -> Adopted {
+        let claimed = Adopted::Claimed { promised: self.meta.promised };
+        let Operation::Put { key, value } = entry.operation() else {
+            return claimed; // that leader writes nothing else
+        };
+        if self.meta.promised == Epoch::ZERO {
+            self.store.apply(entry);
+            if self.config.durable {
+                self.records.push(Record::Entries(vec![entry.clone()]));
+            }
+            return Adopted::Now(self.local(key).map_or(0, |item| item.version));
+        }
+        // Held already: this very write, or one that has replaced it.
+        match self.local(key).filter(|_| self.held.contains(entry.version())) {
+            Some(item) if item.version > entry.version() => Adopted::Now(item.version),
+            Some(item) if item.version == entry.version() && item.value == value => {
+                Adopted::Now(item.version)
+            }
+            _ => claimed,
+        }
+    }
+
+    fn write_meta(&mut self) {
+        if self.config.durable {
+            self.records.push(Record::Meta(Arc::new(self.meta.clone())));
+        }
     }
 
     fn has_data(&self) -> bool {

@@ -32,9 +32,8 @@
 //!
 //! # What it does not do
 //!
-//! Nodes live in memory. A leader starts only on followers without data: recovery, snapshots and
-//! the rules for nodes that lost their memory are not there yet, so a follower that lacks what has
-//! left the leader's log stays behind, and says so. There is no election, and no change of the set
+//! The engine runs nodes without a disk only; the machines say what a durable node writes down
+//! ([`Record`], [`Image`]), and nothing executes that yet. There is no election, and no change of the set
 //! of followers while a leader runs.
 
 mod config;
@@ -45,6 +44,8 @@ mod link;
 mod log;
 mod message;
 mod overlay;
+mod persist;
+mod planted;
 mod quorum;
 mod range_set;
 mod time;
@@ -62,11 +63,16 @@ mod transport;
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
 pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
 pub use follower::{Adopted, Follower};
-pub use leader::{Committed, Event, Input, Leader, Output, Phase, StartProblem, WriteError};
+pub use leader::{Committed, Event, Input, Leader, Output, PersistId, Phase, StartProblem, WriteError};
 pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
 #[cfg(feature = "engine")]
 pub use memory::MemoryTransport;
-pub use message::{Append, ClusterId, HELD_RANGES_MAX, Held, Identity, Refusal, Reply, Request};
+pub use message::{
+    Answer, Append, Chunk, Claim, ClusterId, Group, HELD_RANGES_MAX, Head, Held, Identity, Install, Part,
+    Pull, Refusal, Reply, Request, Standing,
+};
+pub use persist::{Durable, Image, Meta, Record};
+pub use planted::{Bug, Planted};
 pub use quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
 pub use range_set::RangeSet;
 pub use time::Time;

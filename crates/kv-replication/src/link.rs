@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::Rng;
-use kv_core::{Entry, Version};
+use kv_core::{Entry, Epoch, Version};
 use thiserror::Error;
 
 use crate::log::Log;
-use crate::{ClusterId, DelayLine, Identity, Limits, RangeSet, Refusal, Time, Timing};
+use crate::{DelayLine, Identity, Limits, RangeSet, Refusal, Standing, Time, Timing};
 
 /// The leader's name for one request that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +24,12 @@ pub enum LinkState {
     },
     /// It is being asked what it holds.
     Probing,
-    /// It has answered that it has no data; the leader waits for the others.
-    Fresh,
+    /// It has answered; the leader does not need it yet, or waits for others.
+    Waiting,
+    /// It is being asked for its promise, or for what it has.
+    Claiming,
+    /// A snapshot goes there.
+    Installing,
     /// Entries go there.
     Streaming,
 }
@@ -42,12 +46,6 @@ pub enum LinkError {
     /// It answered, and refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It holds data, and this leader starts a new history.
-    #[error("the follower holds data{}: a leader that starts without memory cannot take it over yet; empty the follower with POST /reset or start it again", of_cluster(*cluster))]
-    HasData {
-        /// Whose data.
-        cluster: Option<ClusterId>,
-    },
     /// It is another node than the last time, or was emptied; it is asked again at once.
     #[error("the follower has lost its memory since the last contact")]
     NewIdentity,
@@ -63,27 +61,35 @@ pub enum LinkError {
         /// The other's index, from 0.
         other: usize,
     },
-    /// It lacks entries that have left the log.
+    /// While it took in a snapshot, what followed left the log; it starts again.
+    #[error("the log moved on while the follower took in a snapshot")]
+    SnapshotTooSlow,
+    /// It answers something else than it was asked.
+    #[error("the follower gave an answer of another kind than the request has")]
+    OtherAnswer,
+    /// It holds versions that this leader has never given.
     #[error(
-        "the follower holds everything up to {watermark} only, and the log begins at {log_first}: it needs a snapshot"
+        "the follower holds everything up to {mark}, and this leader has given no version above {assigned}"
     )]
-    BehindLog {
-        /// What it holds without a gap.
-        watermark: Version,
-        /// The oldest version in the log.
-        log_first: Version,
+    Ahead {
+        /// Its commit mark.
+        mark: Version,
+        /// The newest version of this leader.
+        assigned: Version,
     },
-}
-
-fn of_cluster(cluster: Option<ClusterId>) -> String {
-    cluster.map_or_else(String::new, |cluster| format!(" of cluster {cluster}"))
 }
 
 /// One follower, for those who watch.
 #[derive(Clone, Debug)]
 pub struct LinkStatus {
+    /// Its name in the configuration.
+    pub name: String,
     /// How the leader sees it.
     pub state: LinkState,
+    /// It has kept its memory, or has got back what it lost: its acknowledgements count.
+    pub counts: bool,
+    /// How long it has lacked something that is committed.
+    pub lag: Duration,
     /// Who it said it is.
     pub identity: Option<Identity>,
     /// What it has acknowledged without a gap from version 1.
@@ -101,17 +107,65 @@ pub struct LinkStatus {
 pub(crate) struct Attempt {
     pub(crate) id: AttemptId,
     pub(crate) deadline: Time,
-    /// The versions that it carries; none for a probe and for a bare mark.
-    pub(crate) versions: RangeSet,
-    pub(crate) probe: bool,
+    pub(crate) asked: Asked,
+}
+
+/// What a request was about.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    Probe,
+    Claim,
+    /// The versions that it carries; none for a bare mark.
+    Append(RangeSet),
+    /// A chunk of a snapshot, and where the next one goes on.
+    Install {
+        after: Option<String>,
+        last: bool,
+    },
+    /// A chunk of the committed state, or of what is pending.
+    Pull {
+        state: bool,
+    },
+}
+
+/// A snapshot on its way to a follower.
+#[derive(Clone, Debug)]
+pub(crate) struct Pushing {
+    pub(crate) base: Version,
+    pub(crate) chunk: u64,
+    /// The last key that is there already.
+    pub(crate) after: Option<String>,
+}
+
+/// A follower that has lost its memory, on its way back.
+#[derive(Clone, Debug)]
+pub(crate) struct Refill {
+    /// Everything that was assigned when it came.
+    pub(crate) through: Version,
+    /// How many others must confirm the epoch after it came.
+    pub(crate) others: usize,
+    /// Requests from this one on were sent after it came.
+    pub(crate) since: AttemptId,
+    /// Who has confirmed.
+    pub(crate) confirmed: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) state: LinkState,
     pub(crate) identity: Option<Identity>,
-    /// It has confirmed the leader's epoch.
+    /// What it said when it was probed or claimed last; none while it is down.
+    pub(crate) standing: Option<Box<Standing>>,
+    /// The epoch that it had promised when it was probed.
+    pub(crate) promise_found: Epoch,
+    /// Its acknowledgements count.
+    pub(crate) counts: bool,
+    /// It has promised the leader's epoch.
     pub(crate) claimed: bool,
+    pub(crate) refill: Option<Refill>,
+    /// It is to be told that it counts.
+    pub(crate) granted: bool,
+    pub(crate) pushing: Option<Pushing>,
     /// What it holds under the leader's epoch.
     pub(crate) acked: RangeSet,
     /// Entries on the simulated wire.
@@ -119,17 +173,16 @@ pub(crate) struct Link {
     /// Entries that are due and neither acknowledged nor under way.
     pub(crate) ready: RangeSet,
     pub(crate) attempts: Vec<Attempt>,
-    /// This node holds other content than the leader under the leader's own epoch: nothing that it
-    /// says it holds can be trusted, until it has lost its memory.
-    pub(crate) diverged: Option<(Identity, Version)>,
     /// The operator has been told that it is up.
     pub(crate) announced: bool,
     pub(crate) failures: u32,
     /// When the last failure was seen; none while it is up.
     pub(crate) down_seen: Option<Time>,
     pub(crate) last_error: Option<LinkError>,
-    /// When the mark travels if nothing else does.
+    /// When the mark travels if nothing else does, or a link that waits is asked again.
     pub(crate) next_mark: Time,
+    /// Since when it lacks something that is committed.
+    pub(crate) behind_since: Option<Time>,
 }
 
 impl Link {
@@ -137,27 +190,46 @@ impl Link {
         Self {
             state: LinkState::Down { retry_at: Time::ZERO },
             identity: None,
+            standing: None,
+            promise_found: Epoch::ZERO,
+            counts: false,
             claimed: false,
+            refill: None,
+            granted: false,
+            pushing: None,
             acked: RangeSet::new(),
             line: DelayLine::new(),
             ready: RangeSet::new(),
             attempts: Vec::new(),
-            diverged: None,
             announced: false,
             failures: 0,
             down_seen: None,
             last_error: None,
             next_mark: Time::ZERO,
+            behind_since: None,
         }
+    }
+
+    /// It has answered since it was down last.
+    pub(crate) fn answered(&self) -> Option<&Standing> {
+        self.standing.as_deref()
+    }
+
+    /// What it acknowledges counts for W.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_streaming() && self.counts
     }
 
     pub(crate) fn is_streaming(&self) -> bool {
         self.state == LinkState::Streaming
     }
 
-    pub(crate) fn status(&self) -> LinkStatus {
+    pub(crate) fn status(&self, name: &str, now: Time) -> LinkStatus {
         LinkStatus {
+            name: name.to_owned(),
             state: self.state,
+            counts: self.counts,
+            lag: self.behind_since.map_or(Duration::ZERO, |since| now.since(since)),
             identity: self.identity,
             watermark: self.acked.watermark(),
             in_flight: self.attempts.len(),
@@ -177,20 +249,8 @@ impl Link {
 
     /// The next batch to send, if there is one and room for it; its versions count as under way
     /// once the caller has added an attempt for them.
-    ///
-    /// # Errors
-    /// [`LinkError::BehindLog`] if the follower lacks what is no longer in the log.
-    pub(crate) fn next_batch(
-        &mut self,
-        log: &Log,
-        limits: &Limits,
-    ) -> Result<Option<(Vec<Entry>, RangeSet)>, LinkError> {
-        let Some(first) = self.ready.first() else {
-            return Ok(None);
-        };
-        if first < log.first() {
-            return Err(self.behind(log));
-        }
+    pub(crate) fn next_batch(&mut self, log: &Log, limits: &Limits) -> Option<(Vec<Entry>, RangeSet)> {
+        self.ready.first()?;
         let window_last = self.acked.watermark().saturating_add(limits.window_entries_max);
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -206,26 +266,23 @@ impl Link {
             }
             entries.push(slot.entry.clone());
         }
-        let Some(last) = entries.last().map(Entry::version) else {
-            return Ok(None);
-        };
-        Ok(Some((entries, self.ready.take_through(last))))
+        let last = entries.last().map(Entry::version)?;
+        Some((entries, self.ready.take_through(last)))
+    }
+
+    /// Whether it lacks something that is no longer in the log.
+    pub(crate) fn is_behind(&self, log: &Log) -> bool {
+        self.acked.gaps(1..=log.first().saturating_sub(1)).next().is_some()
     }
 
     /// Begins to send: everything in the log that is neither acknowledged nor delayed.
-    ///
-    /// # Errors
-    /// [`LinkError::BehindLog`] if the follower lacks what is no longer in the log.
-    pub(crate) fn start_streaming(&mut self, log: &Log) -> Result<(), LinkError> {
-        if self.acked.gaps(1..=log.first().saturating_sub(1)).next().is_some() {
-            return Err(self.behind(log));
-        }
+    pub(crate) fn start_streaming(&mut self, log: &Log) {
         self.ready = self.acked.gaps(log.first()..=log.last()).collect();
         for version in self.line.versions() {
             self.ready.remove_range(version..=version);
         }
         self.state = LinkState::Streaming;
-        Ok(())
+        self.down_seen = None;
     }
 
     /// It is down: asked again after a pause that doubles, with jitter so that several followers that
@@ -245,36 +302,46 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.down_seen = Some(now);
         self.last_error = Some(error);
-        self.state = LinkState::Down { retry_at: now + pause };
+        self.rest(now + pause)
+    }
+
+    /// Not asked before `retry_at`. Gives back what was under way.
+    pub(crate) fn rest(&mut self, retry_at: Time) -> Vec<AttemptId> {
+        self.state = LinkState::Down { retry_at };
+        self.standing = None;
+        self.claimed = false;
         self.abandon()
     }
 
     /// Takes back everything that is under way.
     pub(crate) fn abandon(&mut self) -> Vec<AttemptId> {
         let abandoned = std::mem::take(&mut self.attempts);
-        for range in abandoned.iter().flat_map(|attempt| attempt.versions.iter()) {
-            self.ready.insert_range(range);
+        for attempt in &abandoned {
+            self.take_back(attempt);
         }
         abandoned.into_iter().map(|attempt| attempt.id).collect()
+    }
+
+    /// What the attempt carried has to be sent again.
+    pub(crate) fn take_back(&mut self, attempt: &Attempt) {
+        if let Asked::Append(versions) = &attempt.asked {
+            versions.iter().for_each(|range| self.ready.insert_range(range));
+        }
     }
 
     /// When this link needs the machine again.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         let own = match self.state {
             LinkState::Down { retry_at } => Some(retry_at),
-            LinkState::Streaming if self.attempts.is_empty() => Some(self.next_mark),
-            LinkState::Streaming | LinkState::Probing | LinkState::Fresh => None,
+            LinkState::Streaming | LinkState::Waiting if self.attempts.is_empty() => Some(self.next_mark),
+            _ => None,
         };
         let attempts = self.attempts.iter().map(|attempt| attempt.deadline);
         own.into_iter().chain(attempts).chain(self.line.next_due()).min()
     }
-
-    fn behind(&self, log: &Log) -> LinkError {
-        LinkError::BehindLog { watermark: self.acked.watermark(), log_first: log.first() }
-    }
 }
 
-fn backoff(failures: u32, timing: &Timing, rng: &mut ChaCha8Rng) -> Duration {
+pub(crate) fn backoff(failures: u32, timing: &Timing, rng: &mut ChaCha8Rng) -> Duration {
     let pause = timing.retry_first.saturating_mul(1 << failures.min(20)).min(timing.retry_max);
     let half = pause / 2;
     half + half.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))

@@ -27,8 +27,9 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new() -> Self {
-        Self { slots: VecDeque::new(), first: 1, bytes: 0 }
+    /// An empty log whose next version is the one after `version`.
+    pub(crate) fn after(version: Version) -> Self {
+        Self { slots: VecDeque::new(), first: version + 1, bytes: 0 }
     }
 
     /// The oldest version that is still here, or the next one if none is.
@@ -75,6 +76,11 @@ impl Log {
         self.bytes -= slot.entry.frame().len();
         self.first += 1;
         true
+    }
+
+    /// All entries, oldest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.iter().map(|slot| &slot.entry)
     }
 
     fn index(&self, version: Version) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! What travels between a leader and a follower.
 
 use std::fmt;
+use std::sync::Arc;
 
 use kv_core::{Entry, Epoch, NodeId, Version};
 use thiserror::Error;
@@ -11,46 +12,134 @@ use crate::RangeSet;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u64);
 
+/// Which node, and which of its memories: a reset begins a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// The node.
+    pub node: NodeId,
+    /// How often it was emptied, by an operator or because it held other content than its leader.
+    pub resets: u64,
+}
+
+/// W and the followers, as every node of a history knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// W.
+    pub write: usize,
+    /// The names (addresses) of the followers, sorted.
+    pub followers: Vec<String>,
+}
+
+/// For whom a request is, and in whose name it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The follower that it is meant for: a node that restarted without memory is another one.
+    pub to: Identity,
+    /// The leader's cluster.
+    pub cluster: ClusterId,
+    /// The leader's epoch.
+    pub epoch: Epoch,
+}
+
 /// Leader to follower.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// "Who are you, and what do you hold?" Changes nothing.
+    /// "Who are you, and what do you hold?" Changes nothing. Answered with [`Answer::Standing`].
     Probe,
-    /// "Hold these under my epoch." Without entries it still carries the epoch and the mark.
+    /// "Promise my epoch." Answered with [`Answer::Standing`].
+    Claim(Claim),
+    /// "Hold these under my epoch." Answered with [`Answer::Held`].
     Append(Append),
+    /// A chunk of a snapshot. Answered with [`Answer::Held`].
+    Install(Install),
+    /// "What have you got?" Answered with [`Answer::Chunk`].
+    Pull(Pull),
+}
+
+/// Asks for the promise of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// For whom, and by whom. An epoch above the promised one is promised, and an equal one confirmed.
+    pub head: Head,
+    /// The cluster that this leader, by an operator's decision, goes on from: its members change over.
+    pub renames: Option<ClusterId>,
+    /// W and the followers from now on.
+    pub group: Arc<Group>,
 }
 
 /// Entries under the sender's epoch, and how far everything is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
-    /// The sender's cluster.
-    pub cluster: ClusterId,
-    /// The sender's epoch, which is that of every entry too.
-    pub epoch: Epoch,
+    /// For whom, and by whom. The epoch must be the promised one; it is that of every entry too.
+    pub head: Head,
     /// The sender's recovery is complete: pending entries of older epochs are void.
     pub recovered: bool,
+    /// The follower has got back what it lost: it counts from now on.
+    pub counted: bool,
     /// Everything up to this version is committed.
     pub mark: Version,
     /// In the order of their versions; each is counted by the receiver, whatever came before it.
     pub entries: Vec<Entry>,
 }
 
-/// Which node, and which of its memories: a reset begins a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The node.
-    pub node: NodeId,
-    /// How often it was emptied by an operator.
-    pub resets: u64,
+/// One chunk of a snapshot: the leader's committed entries in key order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// For whom, and by whom. The epoch must be the promised one.
+    pub head: Head,
+    /// Together with everything above this version the chunks are the leader's state. With the epoch,
+    /// this names the transfer.
+    pub base: Version,
+    /// The chunk's place, from 0; the first begins a transfer and ends every other one.
+    pub chunk: u64,
+    /// With it the follower switches over.
+    pub last: bool,
+    /// In the order of their keys; of any epoch, some perhaps newer than `base`.
+    pub entries: Vec<Entry>,
 }
 
-/// A follower's answer: what it holds now.
+/// Asks for a part of what a follower has, by a leader that it has promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// For whom, and by whom. The epoch must be the promised one.
+    pub head: Head,
+    /// What.
+    pub part: Part,
+}
+
+/// A part of what a follower has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its committed entries in key order, past this key.
+    State {
+        /// None: from the first key.
+        after: Option<String>,
+    },
+    /// Its pending entries of whatever epoch, above this version, in the order of their versions.
+    Pending {
+        /// The version.
+        after: Version,
+    },
+}
+
+/// What a follower says to a request that it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Request::Probe`] and [`Request::Claim`].
+    Standing(Box<Standing>),
+    /// To [`Request::Append`] and [`Request::Install`].
+    Held(Held),
+    /// To [`Request::Pull`].
+    Chunk(Chunk),
+}
+
+/// What a follower holds now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Who answers.
     pub identity: Identity,
-    /// The cluster that it belongs to, if a leader has claimed it.
-    pub cluster: Option<ClusterId>,
+    /// It has kept its memory, or has got back what it lost.
+    pub counts: bool,
     /// The highest epoch that it promised; [`Epoch::ZERO`] if none.
     pub promised: Epoch,
     /// Its own commit mark.
@@ -58,14 +147,40 @@ pub struct Held {
     /// Everything up to its mark, and what it holds above under the promised epoch. At most
     /// [`HELD_RANGES_MAX`] ranges, the lowest ones: a set that is cut says less, never more.
     pub ranges: RangeSet,
-    /// It holds data of any kind, of any epoch, from any source.
+}
+
+/// Everything that a leader wants to know of a follower before it counts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What it holds.
+    pub held: Held,
+    /// The cluster that it belongs to, if a leader has claimed it.
+    pub cluster: Option<ClusterId>,
+    /// The highest epoch that it promised to another node than that of `held.promised`.
+    pub promised_other: Epoch,
+    /// W and the followers, as its leader named them.
+    pub group: Option<Arc<Group>>,
+    /// It holds an entry of any epoch, from any source.
     pub has_data: bool,
+    /// It has met other content at this version, and holds nothing until it has taken a snapshot.
+    pub diverged: Option<Version>,
+}
+
+/// A part of what a follower has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its own commit mark: as long as it stays the same, chunks belong together.
+    pub mark: Version,
+    /// In the order of keys or of versions, as asked.
+    pub entries: Vec<Entry>,
+    /// There is nothing more of this part.
+    pub done: bool,
 }
 
 /// The most ranges that an answer lists.
 pub const HELD_RANGES_MAX: usize = 512;
 
-/// Why a follower did not take a request. It changed nothing.
+/// Why a follower did not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// It holds data of another history.
@@ -80,7 +195,20 @@ pub enum Refusal {
         /// That epoch.
         promised: Epoch,
     },
-    /// It holds the same `(epoch, version)` with other content.
+    /// It has not promised this epoch.
+    #[error("the follower has promised only epoch {promised}")]
+    NotPromised {
+        /// The one that it has promised.
+        promised: Epoch,
+    },
+    /// The request was for another node, or for an earlier memory of this one.
+    #[error("the request was meant for another node than {}", identity.node)]
+    OtherNode {
+        /// Who answers.
+        identity: Identity,
+    },
+    /// It holds this version with other content: it has lost its trust in all that it holds, and waits
+    /// for a snapshot.
     #[error("the follower holds version {version} with other content")]
     Conflict {
         /// That version.
@@ -100,10 +228,30 @@ pub enum Refusal {
         /// The highest version that it would take now.
         last: Version,
     },
+    /// A chunk of a snapshot that does not go on where the last one ended.
+    #[error("the follower expects chunk {expected} of this snapshot")]
+    WrongChunk {
+        /// What it would take; 0 begins a snapshot.
+        expected: u64,
+    },
 }
 
 /// What a follower says to a request.
-pub type Reply = Result<Held, Refusal>;
+pub type Reply = Result<Answer, Refusal>;
+
+impl Request {
+    /// For whom and by whom; a probe is for anyone.
+    #[must_use]
+    pub fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Probe => None,
+            Self::Claim(claim) => Some(&claim.head),
+            Self::Append(append) => Some(&append.head),
+            Self::Install(install) => Some(&install.head),
+            Self::Pull(pull) => Some(&pull.head),
+        }
+    }
+}
 
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

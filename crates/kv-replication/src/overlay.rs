@@ -23,13 +23,36 @@ impl Overlay {
         self.entries.get(&version)
     }
 
-    pub(crate) fn insert(&mut self, entry: Entry) {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The frames of all entries together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.values().map(|entry| entry.frame().len()).sum()
+    }
+
+    /// All entries above `version`, in order.
+    pub(crate) fn above(&self, version: Version) -> impl Iterator<Item = &Entry> {
+        self.entries.range(version.saturating_add(1)..).map(|(_, entry)| entry)
+    }
+
+    /// Gives back what was there under the same version.
+    pub(crate) fn insert(&mut self, entry: Entry) -> Option<Entry> {
         if let Some(newest) = self.newest.get_mut() {
             newest.apply(&entry);
         }
-        if self.entries.insert(entry.version(), entry).is_some() {
+        let old = self.entries.insert(entry.version(), entry);
+        if old.is_some() {
             self.newest.take(); // what was there before may still be shown
         }
+        old
+    }
+
+    /// Drops every entry up to `version`.
+    pub(crate) fn drop_through(&mut self, version: Version) {
+        self.entries = self.entries.split_off(&version.saturating_add(1));
+        self.newest.take();
     }
 
     /// The entry is committed: it goes to the store.
@@ -45,8 +68,11 @@ impl Overlay {
 
     /// Drops every entry of another epoch.
     pub(crate) fn retain_epoch(&mut self, epoch: Epoch) {
+        let before = self.entries.len();
         self.entries.retain(|_, entry| entry.epoch() == epoch);
-        self.newest.take();
+        if self.entries.len() < before {
+            self.newest.take();
+        }
     }
 
     /// What `key` shows if everything pending is seen above `store`.

@@ -60,6 +60,7 @@ scenarios! {
     no_quorum_old_news
     overload_log
     overload_writes_in_flight
+    recovery_of_everything
     reordered_commit
     start_finds_data
     start_new_history

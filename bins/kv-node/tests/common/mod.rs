@@ -128,9 +128,14 @@ impl Node {
         answer.body
     }
 
-    /// SIGTERM, which the standard library cannot send.
+    /// SIGTERM.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.process.0.id());
+        self.signal("TERM");
+    }
+
+    /// A signal, which the standard library cannot send.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.0.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 

@@ -1,23 +1,51 @@
 //! A follower that is shared.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use kv_core::{Entry, NodeId};
+use kv_core::{Entry, NodeId, Version};
 
-use super::{Read, lock};
-use crate::{Adopted, Follower, FollowerConfig, Held, Reply, Request};
+use super::{Clock, Read, lock};
+use crate::{Adopted, Follower, FollowerConfig, Held, Reply, Request, Standing, Time};
 
-/// A [`Follower`] that several tasks can use. Clones share it.
+/// A [`Follower`] without a disk that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]
 pub struct FollowerHandle {
-    follower: Arc<Mutex<Follower>>,
+    clock: Clock,
+    core: Arc<Mutex<Core>>,
+}
+
+#[derive(Debug)]
+struct Core {
+    follower: Follower,
+    /// When a leader that it has promised spoke to it last.
+    heard: Option<Time>,
+}
+
+/// A follower, for those who watch.
+#[derive(Clone, Debug)]
+pub struct FollowerStatus {
+    /// What it would tell a leader.
+    pub standing: Standing,
+    /// What it holds without a gap from version 1.
+    pub watermark: Version,
+    /// The commit mark of its leader, as it was told last.
+    pub leader_mark: Version,
+    /// Live keys among what it knows to be committed.
+    pub keys: usize,
+    /// Since its start.
+    pub uptime: Duration,
+    /// How long ago its leader spoke to it.
+    pub last_heard: Option<Duration>,
 }
 
 impl FollowerHandle {
     /// A follower that has just started, without memory. Draw `node` anew for every start.
     #[must_use]
-    pub fn new(node: NodeId, config: FollowerConfig) -> Self {
-        Self { follower: Arc::new(Mutex::new(Follower::new(node, config))) }
+    pub fn new(node: NodeId, mut config: FollowerConfig) -> Self {
+        config.durable = false; // nothing here writes records down
+        let core = Core { follower: Follower::new(node, config), heard: None };
+        Self { clock: Clock::start(), core: Arc::new(Mutex::new(core)) }
     }
 
     /// Answers a leader's request.
@@ -25,35 +53,62 @@ impl FollowerHandle {
     /// # Errors
     /// [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
     pub fn request(&self, request: Request) -> Reply {
-        lock(&self.follower).handle(request)
+        let is_from_leader = request.head().is_some();
+        let mut core = lock(&self.core);
+        let reply = core.follower.handle(request).in_memory();
+        if is_from_leader && reply.is_ok() {
+            core.heard = Some(self.clock.now());
+        }
+        reply
     }
 
     /// See [`Follower::adopt`].
     #[must_use]
     pub fn adopt(&self, entry: &Entry) -> Adopted {
-        lock(&self.follower).adopt(entry)
+        lock(&self.core).follower.adopt(entry).in_memory()
     }
 
     /// See [`Follower::reset`].
     pub fn reset(&self) {
-        lock(&self.follower).reset();
+        lock(&self.core).follower.reset().in_memory();
+    }
+
+    /// Everything that an operator wants to see, at one moment.
+    #[must_use]
+    pub fn status(&self) -> FollowerStatus {
+        let now = self.clock.now();
+        let core = lock(&self.core);
+        FollowerStatus {
+            standing: core.follower.standing(),
+            watermark: core.follower.watermark(),
+            leader_mark: core.follower.leader_mark(),
+            keys: core.follower.store().len(),
+            uptime: now.since_origin(),
+            last_heard: core.heard.map(|heard| now.since(heard)),
+        }
     }
 
     /// See [`Follower::local`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
-        lock(&self.follower).local(key).map(|item| Read(item.entry.clone()))
+        lock(&self.core).follower.local(key).map(|item| Read(item.entry.clone()))
     }
 
     /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
-        lock(&self.follower).local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+        lock(&self.core).follower.local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+    }
+
+    /// What it would answer to a probe.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        lock(&self.core).follower.standing()
     }
 
     /// What it holds.
     #[must_use]
     pub fn holds(&self) -> Held {
-        lock(&self.follower).holds()
+        lock(&self.core).follower.holds()
     }
 }

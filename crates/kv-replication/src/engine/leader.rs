@@ -14,7 +14,7 @@ use super::alarm::Alarm;
 use super::{Clock, Read, lock};
 use crate::{
     AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase, Request,
-    Time, Transport, WriteError, WriteId,
+    StartProblem, Time, Transport, WriteError, WriteId,
 };
 
 type Answer = Result<Committed, WriteError>;
@@ -23,6 +23,35 @@ type Answer = Result<Committed, WriteError>;
 #[derive(Clone, Debug)]
 pub struct LeaderHandle {
     owner: Arc<Owner>,
+}
+
+/// A leader, for those who watch.
+#[derive(Clone, Debug)]
+pub struct LeaderStatus {
+    /// Who it is.
+    pub node: NodeId,
+    /// The cluster that it leads, or would begin.
+    pub cluster: ClusterId,
+    /// Its epoch; the counter is 0 as long as it has not chosen one.
+    pub epoch: Epoch,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// What keeps it from serving.
+    pub problem: Option<StartProblem>,
+    /// The newest version that was given to a write.
+    pub assigned: Version,
+    /// The commit mark.
+    pub mark: Version,
+    /// Live keys.
+    pub keys: usize,
+    /// N.
+    pub followers: usize,
+    /// W.
+    pub write_quorum: usize,
+    /// Since its start.
+    pub uptime: Duration,
+    /// Its followers, by index.
+    pub links: Vec<LinkStatus>,
 }
 
 /// Ends the loop when nobody can ask the leader anything any more.
@@ -47,7 +76,8 @@ struct Core {
 }
 
 impl LeaderHandle {
-    /// Starts a leader on the current tokio runtime. Draw `node` and `cluster` anew for every start.
+    /// Starts a leader without a disk on the current tokio runtime. Draw `node` and `cluster` anew for
+    /// every start.
     ///
     /// # Errors
     /// If the system gives no thread for the timer.
@@ -60,6 +90,7 @@ impl LeaderHandle {
         config: LeaderConfig,
         transport: T,
     ) -> io::Result<Self> {
+        let config = LeaderConfig { durable: false, ..config };
         let core = Core {
             leader: Leader::new(node, cluster, config),
             waiters: BTreeMap::new(),
@@ -148,6 +179,26 @@ impl LeaderHandle {
         self.look(|leader| leader.links().collect())
     }
 
+    /// Everything that an operator wants to see, at one moment.
+    #[must_use]
+    pub fn status(&self) -> LeaderStatus {
+        let uptime = self.clock().now().since_origin();
+        self.look(|leader| LeaderStatus {
+            node: leader.node(),
+            cluster: leader.cluster(),
+            epoch: leader.epoch(),
+            phase: leader.phase(),
+            problem: leader.problem(),
+            assigned: leader.assigned(),
+            mark: leader.mark(),
+            keys: leader.store().len(),
+            followers: leader.config().quorum.followers(),
+            write_quorum: leader.config().quorum.write(),
+            uptime,
+            links: leader.links().collect(),
+        })
+    }
+
     fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
         question(&lock(&self.owner.shared.core).leader)
     }
@@ -212,6 +263,8 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
                     let _ = waiter.send(result);
                 }
             }
+            // Only a durable leader has any, and this loop runs none.
+            Output::Persist { id, .. } => core.leader.handle(now, Input::Persisted { id }),
             Output::Event(event) => events.push(event),
         }
     }
@@ -243,7 +296,16 @@ async fn send<T: Transport>(
 
 fn log_event(event: &Event) {
     match event {
-        Event::Serving { epoch, cluster } => tracing::info!(%epoch, %cluster, "the leader serves"),
+        Event::Waiting { problem } => tracing::warn!(%problem, "the leader does not serve yet"),
+        Event::Serving { epoch, cluster, recovered } => {
+            tracing::info!(%epoch, %cluster, recovered, "the leader serves");
+        }
+        Event::Counted { follower } => {
+            tracing::info!(
+                follower = follower + 1,
+                "follower counts: it has kept its memory, or has it back"
+            );
+        }
         Event::LinkUp { follower } => tracing::info!(follower = follower + 1, "follower is up"),
         Event::LinkDown { follower, error } => {
             tracing::warn!(follower = follower + 1, %error, "follower is down");

@@ -16,8 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kv_core::{Entry, Operation, Version};
 
 pub use clock::Clock;
-pub use follower::FollowerHandle;
-pub use leader::LeaderHandle;
+pub use follower::{FollowerHandle, FollowerStatus};
+pub use leader::{LeaderHandle, LeaderStatus};
 
 /// What a key holds. Shares the memory of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Whether a write gets a version, and what it is told if time runs out.
 
-use kv_core::{Command, VERSION_MAX};
+use kv_core::{Command, Epoch, VERSION_MAX};
 
-use super::{Leader, Output, Phase, WriteError};
+use super::{Leader, Output, Phase, StartProblem, WriteError};
 use crate::link::Link;
 use crate::writes::Stage;
 use crate::{LinkState, Time, WriteId};
@@ -75,10 +75,9 @@ impl Leader {
         };
         let error = match (stage, self.phase) {
             (Stage::Assigned(version), _) => self.unknown(version),
-            (Stage::Parked(_), Phase::Starting | Phase::Claiming) => {
-                WriteError::Recovering(self.start_problem())
-            }
-            (Stage::Parked(_), _) => self.no_quorum(),
+            (Stage::Parked(_), Phase::Serving) => self.no_quorum(),
+            (Stage::Parked(_), Phase::Deposed { by }) => self.deposed(by),
+            (Stage::Parked(_), _) => WriteError::Recovering(self.start_problem()),
         };
         self.answer(id, Err(error));
     }
@@ -93,14 +92,14 @@ impl Leader {
             return Verdict::Refuse(WriteError::Draining);
         }
         match self.phase {
-            Phase::Deposed { by } => {
-                let required = self.config.quorum.write();
-                return Verdict::Refuse(WriteError::Deposed { by, required });
-            }
-            Phase::Starting | Phase::Claiming => {
-                return match self.unfit() {
-                    Some(problem) => Verdict::Refuse(WriteError::Recovering(problem)),
-                    None => Verdict::Park,
+            Phase::Deposed { by } => return Verdict::Refuse(self.deposed(by)),
+            Phase::Asking | Phase::Claiming | Phase::Pulling | Phase::Recovering => {
+                return match self.start_problem() {
+                    // Waiting alone will not change these.
+                    problem @ (StartProblem::Unfit { .. } | StartProblem::TwoHistories { .. }) => {
+                        Verdict::Refuse(WriteError::Recovering(problem))
+                    }
+                    _ => Verdict::Park,
                 };
             }
             Phase::Serving => {}
@@ -113,7 +112,7 @@ impl Leader {
         }
         let news_age_max = self.config.timing.news_age_max;
         let known_down = |link: &&Link| {
-            !link.is_streaming() && link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max)
+            !link.is_up() && link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max)
         };
         let maybe_up = self.links.len() - self.links.iter().filter(known_down).count();
         if self.config.quorum.is_met(maybe_up) { Verdict::Park } else { Verdict::Refuse(self.no_quorum()) }
@@ -149,7 +148,11 @@ impl Leader {
     }
 
     fn up(&self) -> usize {
-        self.links.iter().filter(|link| link.is_streaming()).count()
+        self.links.iter().filter(|link| link.is_up()).count()
+    }
+
+    fn deposed(&self, by: Epoch) -> WriteError {
+        WriteError::Deposed { by, required: self.config.quorum.write() }
     }
 
     fn no_quorum(&self) -> WriteError {

@@ -6,6 +6,7 @@ use kv_core::{Command, Version};
 
 use super::{Committed, Leader, WriteError};
 use crate::link::Link;
+use crate::planted::Bug;
 use crate::writes::Stage;
 use crate::{Time, WriteId};
 
@@ -13,7 +14,9 @@ impl Leader {
     /// Gives the write its version and puts it on the wire to every follower.
     pub(super) fn assign(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
         let version = self.log.last() + 1;
-        self.log.push(command.into_entry(self.epoch, version), Some(id));
+        let entry = command.into_entry(self.epoch, version);
+        self.note_entry(&entry);
+        self.log.push(entry, Some(id));
         self.writes.add(id, Stage::Assigned(version), deadline);
         let delays = self.config.delays;
         for (follower, link) in self.links.iter_mut().enumerate() {
@@ -23,10 +26,8 @@ impl Leader {
                 link.line.push(now + delays.delay(follower, version), version);
             }
         }
-        if self.config.quorum.is_met(0) {
-            self.commit(version);
-            self.advance_mark();
-        }
+        self.commit_if_held(version);
+        self.advance_mark();
         self.truncate_log();
     }
 
@@ -44,6 +45,9 @@ impl Leader {
             let news: Vec<_> = link.acked.gaps(clipped.clone()).collect();
             link.acked.insert_range(clipped.clone());
             link.ready.remove_range(clipped);
+            if !link.counts {
+                continue;
+            }
             for gap in news {
                 for version in (*gap.start()).max(self.log.first())..=*gap.end() {
                     self.count_ack(follower, version);
@@ -51,6 +55,7 @@ impl Leader {
             }
         }
         self.advance_mark();
+        self.note_lag(follower);
     }
 
     /// The follower is not what it was: what it acknowledged no longer counts where it still matters.
@@ -58,6 +63,11 @@ impl Leader {
         let Some(link) = self.links.get_mut(follower) else { return };
         link.acked = Default::default();
         link.identity = None; // it is asked again before anything else
+        link.counts = false;
+        link.claimed = false;
+        link.granted = false;
+        link.refill = None;
+        link.pushing = None;
         for version in self.mark + 1..=self.log.last() {
             if let Some(slot) = self.log.get_mut(version).filter(|slot| !slot.committed) {
                 slot.acks &= !(1 << follower);
@@ -75,12 +85,19 @@ impl Leader {
         WriteError::Unknown { version, acks, required }
     }
 
-    fn count_ack(&mut self, follower: usize, version: Version) {
-        let Some(slot) = self.log.get_mut(version) else {
-            return;
-        };
-        slot.acks |= 1 << follower;
-        if !slot.committed && self.config.quorum.is_met(slot.acks.count_ones() as usize) {
+    /// The follower, which counts, holds `version` under our epoch.
+    pub(super) fn count_ack(&mut self, follower: usize, version: Version) {
+        if let Some(slot) = self.log.get_mut(version) {
+            slot.acks |= 1 << follower;
+            self.commit_if_held(version);
+        }
+    }
+
+    /// Commits `version` as soon as W followers and the leader itself hold it.
+    pub(super) fn commit_if_held(&mut self, version: Version) {
+        let Some(slot) = self.log.get(version) else { return };
+        let met = self.config.quorum.is_met(slot.acks.count_ones() as usize);
+        if !slot.committed && met && self.holds(version) {
             self.commit(version);
         }
     }
@@ -93,6 +110,8 @@ impl Leader {
         slot.committed = true;
         let acks = slot.acks.count_ones() as usize;
         self.store.apply(&slot.entry);
+        #[cfg(feature = "simulator")]
+        self.commits.push((slot.entry.clone(), slot.acks));
         if let Some(id) = slot.waiter.take() {
             let entry = slot.entry.clone();
             self.writes.remove(id);
@@ -100,7 +119,7 @@ impl Leader {
         }
     }
 
-    fn advance_mark(&mut self) {
+    pub(super) fn advance_mark(&mut self) {
         let before = self.mark;
         while self.log.get(self.mark + 1).is_some_and(|slot| slot.committed) {
             self.mark += 1;
@@ -111,16 +130,31 @@ impl Leader {
         }
     }
 
+    /// Since when the follower lacks something that is committed.
+    fn note_lag(&mut self, follower: usize) {
+        let (mark, now) = (self.mark, self.now);
+        let Some(link) = self.links.get_mut(follower) else { return };
+        if link.acked.watermark() >= mark {
+            link.behind_since = None;
+        } else {
+            link.behind_since.get_or_insert(now);
+        }
+    }
+
     /// Lets committed entries go, the oldest first, while the log is over its limit. What a follower
-    /// that is up still lacks stays longer, up to the hard limit.
+    /// that is up, or is on its way there by a snapshot, still lacks stays longer, up to the hard limit.
     fn truncate_log(&mut self) {
+        let cut = if self.config.planted.is(Bug::LogCutAboveMark) { self.log.last() } else { self.mark };
         let limits = &self.config.limits;
         while self.log.len() > limits.log_entries_max || self.log.bytes() > limits.log_bytes_max {
             let oldest = self.log.first();
-            let lacking = |link: &Link| link.is_streaming() && !link.acked.contains(oldest);
+            let lacking = |link: &Link| match &link.pushing {
+                Some(pushing) => oldest > pushing.base,
+                None => link.is_streaming() && !link.acked.contains(oldest),
+            };
             let kept = self.log.len() <= limits.log_entries_hard_max
                 && self.log.bytes() <= limits.log_bytes_hard_max;
-            if (kept && self.links.iter().any(lacking)) || !self.log.pop_committed(self.mark) {
+            if (kept && self.links.iter().any(lacking)) || !self.log.pop_committed(cut) {
                 break;
             }
         }

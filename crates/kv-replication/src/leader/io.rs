@@ -3,7 +3,11 @@
 use kv_core::{Command, Entry, Epoch, Version};
 use thiserror::Error;
 
-use crate::{AttemptId, ClusterId, LinkError, Reply, Request, Time, WriteId};
+use crate::{AttemptId, ClusterId, LinkError, Record, Reply, Request, Time, WriteId};
+
+/// The leader's name for a batch of records. Rising: a later batch has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersistId(pub u64);
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -31,6 +35,11 @@ pub enum Input {
         /// What is known of the reason, for people.
         error: String,
     },
+    /// These records, and those of all earlier batches, are durable.
+    Persisted {
+        /// Which batch.
+        id: PersistId,
+    },
     /// The node is going down: no new writes.
     Drain,
     /// The time of [`Leader::poll_timeout`](crate::Leader::poll_timeout) has come.
@@ -48,6 +57,14 @@ pub enum Output {
         follower: usize,
         /// What to send.
         request: Request,
+    },
+    /// Write these down, after those of earlier batches, and tell with [`Input::Persisted`]. What must
+    /// wait for it waits in the machine. Only on a durable leader.
+    Persist {
+        /// Names the batch.
+        id: PersistId,
+        /// What to write, in order.
+        records: Vec<Record>,
     },
     /// Nobody waits for this attempt any more; whether it arrived does not matter.
     Cancel {
@@ -124,22 +141,81 @@ pub enum WriteError {
     Stopped,
 }
 
-/// Why a leader does not serve yet.
+/// Why a leader does not serve yet: for whom it waits. Followers are indices from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StartProblem {
-    /// These followers (indices from 0) have not answered yet.
-    #[error("waiting for followers {}", numbers(followers))]
+    /// Too few have answered to know what there is.
+    #[error("waiting for an answer of followers {}", numbers(followers))]
     Waiting {
-        /// Which ones.
+        /// Who has not answered.
         followers: Vec<usize>,
     },
-    /// This follower answers, but not as a new history needs it.
+    /// Too few of those who answered have kept their memory.
+    #[error(
+        "{kept} followers have answered and kept their memory, and {needed} are needed to know every acknowledged write; no answer from [{}], without memory: [{}]; ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
+        numbers(missing),
+        numbers(lost)
+    )]
+    TooFew {
+        /// How many have kept their memory.
+        kept: usize,
+        /// How many are needed.
+        needed: usize,
+        /// Who has not answered.
+        missing: Vec<usize>,
+        /// Who has answered, and has lost its memory.
+        lost: Vec<usize>,
+    },
+    /// W or the list of followers is not what the history was written with.
+    #[error(
+        "W or the list of followers has changed: all followers have to answer, and enough of the old ones with their memory; no answer from [{}]",
+        numbers(missing)
+    )]
+    GroupChanged {
+        /// Who has not answered.
+        missing: Vec<usize>,
+    },
+    /// The followers belong to two histories.
+    #[error(
+        "the followers hold two histories, of cluster {one} and of cluster {other}: empty those of one with POST /reset"
+    )]
+    TwoHistories {
+        /// One.
+        one: ClusterId,
+        /// The other.
+        other: ClusterId,
+    },
+    /// This follower answers, but not as is needed.
     #[error("follower {}: {error}", follower + 1)]
     Unfit {
-        /// Its index from 0.
+        /// Its index.
         follower: usize,
         /// What is wrong with it.
         error: LinkError,
+    },
+    /// It has asked for promises.
+    #[error("waiting for {needed} promises, {promised} are there")]
+    Promises {
+        /// How many there are.
+        promised: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// It reads what the followers have.
+    #[error("reading what followers {} have", numbers(followers))]
+    Pulling {
+        /// From whom it is still reading.
+        followers: Vec<usize>,
+    },
+    /// It has everything, and waits until enough followers have it too.
+    #[error("waiting until {needed} followers hold everything up to {through}, {level} do")]
+    Behind {
+        /// The newest version that it found.
+        through: Version,
+        /// How many hold everything.
+        level: usize,
+        /// How many must.
+        needed: usize,
     },
 }
 
@@ -147,9 +223,13 @@ pub enum StartProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Asks the followers what they hold.
-    Starting,
+    Asking,
     /// Asks them to promise its epoch.
     Claiming,
+    /// Reads what they have.
+    Pulling,
+    /// Has every acknowledged write, and waits until W followers have them under its epoch.
+    Recovering,
     /// Takes writes.
     Serving,
     /// Has met a higher epoch, and has stopped.
@@ -162,12 +242,24 @@ pub enum Phase {
 /// Something that an operator wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The leader does not serve yet, for a reason that is new.
+    Waiting {
+        /// Why.
+        problem: StartProblem,
+    },
     /// The leader takes writes from now on.
     Serving {
         /// Under this epoch.
         epoch: Epoch,
         /// As this cluster.
         cluster: ClusterId,
+        /// Everything up to this version was there before.
+        recovered: Version,
+    },
+    /// A follower that had lost its memory counts again.
+    Counted {
+        /// Its index from 0.
+        follower: usize,
     },
     /// A follower is up.
     LinkUp {

@@ -1,24 +1,31 @@
 //! The leader's machine.
 
 mod admission;
+mod ask;
 mod commit;
 mod io;
+mod persist;
+mod pull;
+mod push;
+mod refill;
 mod replies;
-mod start;
+mod serve;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use chacha20::ChaCha8Rng;
 use kv_core::{Entry, Epoch, NodeId, Store, Version};
 
-pub use io::{Committed, Event, Input, Output, Phase, StartProblem, WriteError};
+pub use io::{Committed, Event, Input, Output, PersistId, Phase, StartProblem, WriteError};
 
 use crate::delay::stream;
-use crate::link::{Attempt, Link};
+use crate::link::{Asked, Attempt, Link};
 use crate::log::Log;
 use crate::writes::Writes;
 use crate::{
-    Append, AttemptId, ClusterId, LeaderConfig, LinkError, LinkState, LinkStatus, RangeSet, Request, Time,
+    Append, AttemptId, Claim, ClusterId, Group, Head, Image, LeaderConfig, LinkError, LinkState, LinkStatus,
+    Meta, RangeSet, Request, Time,
 };
 
 /// The stream of the seed that the jitter of retries is drawn from; the low ones are the delays.
@@ -37,59 +44,95 @@ const JITTER_STREAM: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Leader {
     config: LeaderConfig,
-    node: NodeId,
-    cluster: ClusterId,
+    group: Arc<Group>,
+    meta: Meta,
+    /// The id of the cluster, if it begins a new one.
+    drawn: ClusterId,
+    /// The cluster that its disk knows.
+    own_cluster: Option<ClusterId>,
+    /// The cluster that it goes on from under a new id, by an operator's decision.
+    renames: Option<ClusterId>,
     epoch: Epoch,
     phase: Phase,
+    start: ask::Start,
     draining: bool,
     log: Log,
     /// Committed entries only.
     store: Store,
     mark: Version,
+    disk: persist::Disk,
     writes: Writes,
     links: Vec<Link>,
     /// The highest epoch that any follower has promised, as far as is known.
     promised: Epoch,
     next_attempt: u64,
+    now: Time,
     jitter: ChaCha8Rng,
     outputs: VecDeque<Output>,
+    #[cfg(feature = "simulator")]
+    commits: Vec<(Entry, u64)>,
 }
 
 impl Leader {
-    /// A leader that has just started, without memory: it first asks its followers.
+    /// A leader without memory: it first asks its followers.
     ///
-    /// `node` and `cluster` are drawn anew by the caller for every start.
+    /// `node` is drawn anew by the caller for every start, and so is `cluster`, which names the history
+    /// if this leader begins one.
     #[must_use]
     pub fn new(node: NodeId, cluster: ClusterId, config: LeaderConfig) -> Self {
-        let links = (0..config.quorum.followers()).map(|_| Link::new()).collect();
+        Self::restart(Image::new(node), cluster, config)
+    }
+
+    /// A leader that starts again with what its disk knows. It asks its followers too: somebody else
+    /// may have led meanwhile.
+    #[must_use]
+    pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
+        let Image { meta, mark, store, pending } = image;
+        let mut log = Log::after(mark);
+        for (version, entry) in pending {
+            if version != log.last() + 1 {
+                break; // written out of order by another life of this node: not its own log
+            }
+            log.push(entry, None);
+        }
         let mut leader = Self {
             jitter: stream(config.seed, JITTER_STREAM),
+            group: Arc::new(config.group()),
+            links: (0..config.quorum.followers()).map(|_| Link::new()).collect(),
             config,
-            node,
-            cluster,
-            epoch: Epoch { counter: 0, node },
-            phase: Phase::Starting,
+            drawn: cluster,
+            renames: None,
+            own_cluster: meta.cluster,
+            epoch: Epoch { counter: 0, node: meta.identity.node },
+            promised: meta.promised,
+            meta,
+            phase: Phase::Asking,
+            start: ask::Start::default(),
             draining: false,
-            log: Log::new(),
-            store: Store::new(),
-            mark: 0,
+            disk: persist::Disk::new(log.last()),
+            log,
+            store,
+            mark,
             writes: Writes::default(),
-            links,
-            promised: Epoch::ZERO,
             next_attempt: 0,
+            now: Time::ZERO,
             outputs: VecDeque::new(),
+            #[cfg(feature = "simulator")]
+            commits: Vec::new(),
         };
-        leader.try_start(Time::ZERO);
+        leader.go_on(Time::ZERO);
         leader
     }
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Time, input: Input) {
+        self.now = now;
         self.expire(now);
         match input {
             Input::Write { id, command, deadline } => self.admit(now, id, command, deadline),
             Input::Reply { attempt, reply } => self.on_reply(now, attempt, reply),
             Input::Failed { attempt, error } => self.on_failed(now, attempt, LinkError::Unreachable(error)),
+            Input::Persisted { id } => self.on_persisted(now, id),
             Input::Drain => self.drain(),
             Input::Tick => {}
         }
@@ -97,6 +140,7 @@ impl Leader {
 
     /// The next thing to do at `now`, if any.
     pub fn poll_output(&mut self, now: Time) -> Option<Output> {
+        self.write_down();
         for follower in 0..self.links.len() {
             if !self.outputs.is_empty() {
                 break;
@@ -120,6 +164,15 @@ impl Leader {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// What keeps it from serving.
+    #[must_use]
+    pub fn problem(&self) -> Option<StartProblem> {
+        match self.phase {
+            Phase::Serving | Phase::Deposed { .. } => None,
+            _ => Some(self.start_problem()),
+        }
     }
 
     /// Everything that is committed, and nothing else.
@@ -152,9 +205,34 @@ impl Leader {
         self.epoch
     }
 
-    /// Its followers, by index.
+    /// The cluster that it leads, or would begin.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.meta.cluster.unwrap_or(self.drawn)
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.meta.identity.node
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &LeaderConfig {
+        &self.config
+    }
+
+    /// Its followers, by index, as it saw them at the last input.
     pub fn links(&self) -> impl Iterator<Item = LinkStatus> + '_ {
-        self.links.iter().map(Link::status)
+        self.links.iter().zip(&self.config.followers).map(|(link, name)| link.status(name, self.now))
+    }
+
+    /// What was committed since the last call, each with the followers that had acknowledged it: bit i
+    /// for index i.
+    #[cfg(feature = "simulator")]
+    pub fn take_commits(&mut self) -> Vec<(Entry, u64)> {
+        std::mem::take(&mut self.commits)
     }
 
     /// What one link has to send now.
@@ -163,52 +241,86 @@ impl Leader {
             return;
         };
         link.release_due(now);
-        match (link.state, self.phase) {
+        let (state, in_flight, next_mark) = (link.state, link.attempts.len(), link.next_mark);
+        let idle = in_flight == 0;
+        match (state, self.phase) {
             (_, Phase::Deposed { .. }) => {}
             (LinkState::Down { retry_at }, _) if retry_at <= now => {
                 link.state = LinkState::Probing;
-                self.send(now, follower, Request::Probe, RangeSet::new());
+                self.send(now, follower, Asked::Probe, |_| Some(Request::Probe));
             }
-            (LinkState::Streaming, _) if link.attempts.len() < self.config.limits.requests_in_flight_max => {
-                match link.next_batch(&self.log, &self.config.limits) {
-                    Ok(Some((entries, versions))) => self.append(now, follower, entries, versions),
-                    Ok(None) if link.attempts.is_empty() && link.next_mark <= now => {
-                        self.append(now, follower, Vec::new(), RangeSet::new());
-                    }
-                    Ok(None) => {}
-                    Err(error) => self.link_failed(now, follower, error),
-                }
+            (LinkState::Waiting, _) if self.wants_promise(follower) => self.claim(now, follower),
+            (LinkState::Claiming, Phase::Claiming) if idle && self.wants_promise(follower) => {
+                self.claim(now, follower);
+            }
+            (LinkState::Claiming, Phase::Pulling) if idle => self.pull(now, follower),
+            (LinkState::Waiting, _) if idle && next_mark <= now => {
+                self.send(now, follower, Asked::Probe, |_| Some(Request::Probe)); // what it said may be old news
+            }
+            (LinkState::Claiming, Phase::Recovering | Phase::Serving) if idle => {
+                self.begin(now, follower);
+                self.poll_link(now, follower);
+            }
+            (LinkState::Installing, _) if idle => self.push(now, follower),
+            (LinkState::Streaming, _) if in_flight < self.config.limits.requests_in_flight_max => {
+                self.stream(now, follower);
             }
             _ => {}
         }
     }
 
-    fn append(&mut self, now: Time, follower: usize, entries: Vec<Entry>, versions: RangeSet) {
-        if let Some(link) = self.links.get_mut(follower) {
-            link.next_mark = now + self.config.timing.mark_interval;
+    fn stream(&mut self, now: Time, follower: usize) {
+        let Some(link) = self.links.get_mut(follower) else { return };
+        if link.ready.first().is_some_and(|first| first < self.log.first()) {
+            self.begin(now, follower); // what it lacks has left the log
+            return self.poll_link(now, follower);
         }
-        let append = Append {
-            cluster: self.cluster,
-            epoch: self.epoch,
-            recovered: self.phase == Phase::Serving,
-            mark: self.mark,
-            entries,
-        };
-        self.send(now, follower, Request::Append(append), versions);
+        match link.next_batch(&self.log, &self.config.limits) {
+            Some((entries, versions)) => self.append(now, follower, entries, versions),
+            None if link.attempts.is_empty() && link.next_mark <= now => {
+                self.append(now, follower, Vec::new(), RangeSet::new());
+            }
+            None => {}
+        }
     }
 
-    fn send(&mut self, now: Time, follower: usize, request: Request, versions: RangeSet) {
-        let attempt = AttemptId(self.next_attempt);
-        self.next_attempt += 1;
+    fn append(&mut self, now: Time, follower: usize, entries: Vec<Entry>, versions: RangeSet) {
+        let Some(link) = self.links.get_mut(follower) else { return };
+        link.next_mark = now + self.config.timing.mark_interval;
+        let counted = link.granted && !link.counts;
+        let (recovered, mark) = (self.phase == Phase::Serving, self.mark);
+        self.send(now, follower, Asked::Append(versions), |head| {
+            Some(Request::Append(Append { head: head?, recovered, counted, mark, entries }))
+        });
+    }
+
+    fn claim(&mut self, now: Time, follower: usize) {
         if let Some(link) = self.links.get_mut(follower) {
-            link.attempts.push(Attempt {
-                id: attempt,
-                deadline: now + self.config.timing.replication_timeout,
-                versions,
-                probe: matches!(request, Request::Probe),
-            });
+            link.state = LinkState::Claiming;
         }
-        self.outputs.push_back(Output::Send { attempt, follower, request });
+        let group = Arc::clone(&self.group);
+        // Only those who were asked for their memory change over; a late one is refused and shown.
+        let renames = self.renames.filter(|_| self.phase == Phase::Claiming);
+        self.send(now, follower, Asked::Claim, |head| {
+            Some(Request::Claim(Claim { head: head?, renames, group }))
+        });
+    }
+
+    fn send(
+        &mut self,
+        now: Time,
+        follower: usize,
+        asked: Asked,
+        request: impl FnOnce(Option<Head>) -> Option<Request>,
+    ) {
+        let (cluster, epoch) = (self.cluster(), self.epoch);
+        let Some(link) = self.links.get_mut(follower) else { return };
+        let head = link.identity.map(|to| Head { to, cluster, epoch });
+        let Some(request) = request(head) else { return };
+        let id = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        link.attempts.push(Attempt { id, deadline: now + self.config.timing.replication_timeout, asked });
+        self.outputs.push_back(Output::Send { attempt: id, follower, request });
     }
 
     /// Everything whose time is over.

@@ -5,25 +5,45 @@ use std::mem::discriminant;
 use kv_core::Epoch;
 
 use super::{Event, Leader, Output, Phase};
-use crate::link::{Attempt, Link};
-use crate::{AttemptId, Held, LinkError, LinkState, RangeSet, Refusal, Reply, Time};
+use crate::link::{Asked, Attempt, Link};
+use crate::planted::Bug;
+use crate::{
+    Answer, AttemptId, Held, Identity, LinkError, LinkState, RangeSet, Refusal, Reply, Standing, Time,
+};
 
 impl Leader {
     pub(super) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
         // Late answers of attempts that were given up say nothing that the next probe would not.
         let Some((follower, attempt)) = self.finish(attempt) else { return };
-        match reply {
-            Ok(held) if attempt.probe => self.on_probed(now, follower, &held),
-            Ok(held) => self.on_appended(now, follower, &attempt, &held),
-            Err(refusal) => self.on_refused(now, follower, &attempt, refusal),
+        match (&attempt.asked, reply) {
+            (_, Err(refusal)) => self.on_refused(now, follower, &attempt, refusal),
+            (Asked::Probe, Ok(Answer::Standing(standing))) => self.on_probed(now, follower, standing),
+            (Asked::Claim, Ok(Answer::Standing(standing))) => {
+                if self.check_held(now, follower, &attempt, &standing.held) {
+                    self.on_promised(follower, attempt.id, standing);
+                }
+            }
+            (Asked::Append(versions), Ok(Answer::Held(held))) => {
+                if self.check_held(now, follower, &attempt, &held) {
+                    self.on_appended(follower, attempt.id, versions, &held);
+                }
+            }
+            (Asked::Install { after, last }, Ok(Answer::Held(held))) => {
+                if self.check_held(now, follower, &attempt, &held) {
+                    self.on_pushed(now, follower, after.clone(), *last, &held);
+                    self.confirm(follower, attempt.id, &held);
+                }
+            }
+            (Asked::Pull { state }, Ok(Answer::Chunk(chunk))) => self.on_chunk(now, follower, *state, &chunk),
+            (_, Ok(_)) => self.give_back(now, follower, &attempt, LinkError::OtherAnswer),
         }
-        self.react(now);
+        self.go_on(now);
     }
 
     pub(super) fn on_failed(&mut self, now: Time, attempt: AttemptId, error: LinkError) {
         let Some((follower, attempt)) = self.finish(attempt) else { return };
         self.give_back(now, follower, &attempt, error);
-        self.react(now);
+        self.go_on(now);
     }
 
     /// Takes the follower for down.
@@ -39,8 +59,13 @@ impl Leader {
         }
     }
 
-    /// Somebody has promised a higher epoch to another leader: this one stops at once.
-    pub(super) fn depose(&mut self, by: Epoch) {
+    /// Somebody has promised a higher epoch to another leader: this one stops at once; if it does not
+    /// serve yet, it asks again.
+    pub(super) fn overtaken(&mut self, now: Time, by: Epoch) {
+        self.promised = self.promised.max(by);
+        if self.phase != Phase::Serving {
+            return self.start_over(now, true);
+        }
         self.phase = Phase::Deposed { by };
         self.outputs.push_back(Output::Event(Event::Deposed { by }));
         let abandoned = self.links.iter_mut().flat_map(Link::abandon).collect();
@@ -51,15 +76,7 @@ impl Leader {
         // What is parked is refused with the reason, by `unpark`.
     }
 
-    /// A follower has answered or failed: what waited for that may go on.
-    fn react(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Starting | Phase::Claiming) {
-            self.try_start(now);
-        }
-        self.unpark(now);
-    }
-
-    fn cancel(&mut self, attempts: Vec<AttemptId>) {
+    pub(super) fn cancel(&mut self, attempts: Vec<AttemptId>) {
         self.outputs.extend(attempts.into_iter().map(|attempt| Output::Cancel { attempt }));
     }
 
@@ -70,98 +87,98 @@ impl Leader {
         })
     }
 
-    /// The request did not do what it should: its entries are to be sent again.
+    /// The request did not do what it should: what it carried is to be sent again.
     fn give_back(&mut self, now: Time, follower: usize, attempt: &Attempt, error: LinkError) {
-        let Some(link) = self.links.get_mut(follower) else { return };
-        for range in attempt.versions.iter() {
-            link.ready.insert_range(range);
+        if let Some(link) = self.links.get_mut(follower) {
+            link.take_back(attempt);
         }
         self.link_failed(now, follower, error);
     }
 
-    fn on_appended(&mut self, now: Time, follower: usize, attempt: &Attempt, held: &Held) {
-        let Some(link) = self.links.get_mut(follower) else { return };
+    /// Whether the answer is that of the node that was asked, under our epoch.
+    fn check_held(&mut self, now: Time, follower: usize, attempt: &Attempt, held: &Held) -> bool {
+        let Some(link) = self.links.get(follower) else { return false };
         if link.identity != Some(held.identity) {
+            self.give_back(now, follower, attempt, LinkError::NewIdentity);
             self.withdraw_acks(follower);
-            return self.give_back(now, follower, attempt, LinkError::NewIdentity);
+            return false;
         }
         if held.promised != self.epoch {
-            return self.give_back(now, follower, attempt, LinkError::OtherEpoch);
+            self.give_back(now, follower, attempt, LinkError::OtherEpoch);
+            return false;
         }
-        link.failures = 0;
-        link.claimed = true;
-        if self.phase == Phase::Serving && !link.announced {
-            link.announced = true;
-            self.outputs.push_back(Output::Event(Event::LinkUp { follower }));
-        }
-        self.acknowledge(follower, attempt.versions.iter().chain(held.ranges.iter()));
+        true
+    }
+
+    fn on_appended(&mut self, follower: usize, attempt: AttemptId, versions: &RangeSet, held: &Held) {
+        self.announce(follower);
+        self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
+        self.confirm(follower, attempt, held);
     }
 
     fn on_refused(&mut self, now: Time, follower: usize, attempt: &Attempt, refusal: Refusal) {
         match refusal {
             Refusal::StaleEpoch { promised } => {
-                self.promised = self.promised.max(promised);
-                if promised > self.epoch && self.phase == Phase::Serving {
-                    return self.depose(promised);
+                if let (Asked::Append(versions), true) =
+                    (&attempt.asked, self.config.planted.is(Bug::StaleAnswerIsAck))
+                {
+                    return self.acknowledge(follower, versions.iter());
                 }
+                self.give_back(now, follower, attempt, refusal.into());
+                return self.overtaken(now, promised);
             }
-            Refusal::Conflict { version } => {
-                if let Some(link) = self.links.get_mut(follower) {
-                    link.diverged = link.identity.map(|identity| (identity, version));
-                }
-                self.withdraw_acks(follower);
+            Refusal::WrongChunk { .. } => return self.push_again(follower),
+            Refusal::OtherNode { .. } => {
+                self.give_back(now, follower, attempt, LinkError::NewIdentity);
+                return self.withdraw_acks(follower);
             }
-            Refusal::WrongCluster { .. } | Refusal::Malformed { .. } | Refusal::BeyondWindow { .. } => {}
+            Refusal::Conflict { .. } => self.withdraw_acks(follower),
+            Refusal::WrongCluster { .. }
+            | Refusal::NotPromised { .. }
+            | Refusal::Malformed { .. }
+            | Refusal::BeyondWindow { .. } => {}
         }
         self.give_back(now, follower, attempt, refusal.into());
     }
 
-    fn on_probed(&mut self, now: Time, follower: usize, held: &Held) {
-        if let Err(error) = self.check_identity(follower, held) {
+    fn on_probed(&mut self, now: Time, follower: usize, standing: Box<Standing>) {
+        if let Err(error) = self.check_identity(follower, standing.held.identity) {
             return self.link_failed(now, follower, error);
         }
-        match self.phase {
-            Phase::Starting | Phase::Claiming => self.on_first_contact(now, follower, held),
-            Phase::Serving => self.on_return(now, follower, held),
-            Phase::Deposed { .. } => {}
-        }
-    }
-
-    /// A follower is there again (or, with an operator's leave, for the first time).
-    fn on_return(&mut self, now: Time, follower: usize, held: &Held) {
+        let started = matches!(self.phase, Phase::Recovering | Phase::Serving);
         // Whoever holds another history has promised nothing that concerns this one.
-        if held.has_data && held.cluster != Some(self.cluster) {
-            let refusal = Refusal::WrongCluster { held: held.cluster };
+        if started && standing.has_data && standing.cluster != self.meta.cluster {
+            let refusal = Refusal::WrongCluster { held: standing.cluster };
             return self.link_failed(now, follower, refusal.into());
         }
-        self.promised = self.promised.max(held.promised);
-        if held.promised > self.epoch {
-            return self.depose(held.promised);
+        let promised = standing.held.promised;
+        self.promised = self.promised.max(promised);
+        if started && promised > self.epoch {
+            return self.overtaken(now, promised);
         }
-        let diverged = self.links.get(follower).and_then(|link| link.diverged);
-        if let Some((_, version)) = diverged.filter(|(identity, _)| *identity == held.identity) {
-            return self.link_failed(now, follower, Refusal::Conflict { version }.into());
-        }
-        // Only what it holds under our epoch counts; the rest is sent again.
-        let ours = if held.promised == self.epoch { held.ranges.clone() } else { RangeSet::new() };
-        self.acknowledge(follower, ours.iter());
         let Some(link) = self.links.get_mut(follower) else { return };
-        link.next_mark = now;
-        match link.start_streaming(&self.log) {
-            Ok(()) => link.down_seen = None,
-            Err(error) => self.link_failed(now, follower, error),
+        if link.state == LinkState::Claiming {
+            return; // it has promised since it was asked
+        }
+        link.promise_found = promised;
+        link.next_mark = now + self.config.timing.retry_max;
+        link.state = LinkState::Waiting;
+        link.standing = Some(standing);
+        link.claimed = false;
+        if !started {
+            link.down_seen = None;
         }
     }
 
     /// One node, one link; a node that has lost its memory has acknowledged nothing.
-    fn check_identity(&mut self, follower: usize, held: &Held) -> Result<(), LinkError> {
-        let node = held.identity.node;
-        if node == self.node {
+    fn check_identity(&mut self, follower: usize, identity: Identity) -> Result<(), LinkError> {
+        let node = identity.node;
+        if node == self.node() {
             return Err(LinkError::OwnId);
         }
         let same = |link: &Link| link.identity.is_some_and(|identity| identity.node == node);
         let other = (0..).zip(&self.links).find_map(|(i, link)| (i != follower && same(link)).then_some(i));
-        if let Some(other) = other {
+        if let Some(other) = other.filter(|_| !self.config.planted.is(Bug::NodeCountedTwice)) {
             // A node may have moved to another address; but it is one node, at one address.
             if self.links.get(other).is_some_and(|link| !matches!(link.state, LinkState::Down { .. })) {
                 return Err(LinkError::DuplicateId { other });
@@ -169,11 +186,11 @@ impl Leader {
             self.withdraw_acks(other);
         }
         let known = self.links.get(follower).and_then(|link| link.identity);
-        if known != Some(held.identity) {
+        if known != Some(identity) {
             self.withdraw_acks(follower);
         }
         if let Some(link) = self.links.get_mut(follower) {
-            link.identity = Some(held.identity);
+            link.identity = Some(identity);
         }
         Ok(())
     }

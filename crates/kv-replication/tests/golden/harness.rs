@@ -14,6 +14,7 @@
 //! | `settle` | everything on the wires is delivered, and what that causes, until nothing travels |
 //! | `tick MS`, `run MS` | the clock advances; with `run` everything sent meanwhile is delivered at once |
 //! | `crash N`, `reset N` | N starts again without memory, as a new node; an operator empties N |
+//! | `restart [setting=value …]` | the leader ends, and another one without memory starts; what was on the wires is lost |
 //! | `readdress N M` | the address of N leads to M from now on |
 //! | `forge N [epoch=E] [cluster=C] [mark=V] [KEY=VALUE@VERSION …]` | an append that this leader never sent; epoch and cluster are the leader's own, if not given |
 //! | `drain` | the leader takes no more writes |
@@ -26,7 +27,8 @@ use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};
 use kv_replication::{
-    AttemptId, ClusterId, Follower, FollowerConfig, Input, Leader, Output, Reply, Request, Time, WriteId,
+    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, Reply, Request,
+    Time, WriteId,
 };
 
 use crate::{parse, trace};
@@ -178,8 +180,17 @@ impl Lab {
                 self.followers[parse::index(follower)] = node;
                 self.show(follower);
             }
+            ["restart", settings @ ..] => {
+                self.nodes += 1;
+                let n = format!("n={}", self.wires.len());
+                let settings: Vec<&str> = [n.as_str()].into_iter().chain(settings.iter().copied()).collect();
+                let node = NodeId(LEADER.0 + self.nodes);
+                self.leader = Leader::new(node, ClusterId(self.nodes), parse::configs(&settings).0);
+                self.wires.iter_mut().for_each(Vec::clear);
+                self.take_outputs();
+            }
             ["reset", follower] => {
-                self.followers[parse::index(follower)].reset();
+                self.followers[parse::index(follower)].reset().in_memory();
                 self.show(follower);
             }
             ["readdress", link, follower] => {
@@ -187,9 +198,18 @@ impl Lab {
                 self.show(link);
             }
             ["forge", follower, what @ ..] => {
-                let append = parse::append(CLUSTER, self.leader.epoch(), what);
                 let follower = &mut self.followers[parse::index(follower)];
-                let reply = follower.handle(Request::Append(append));
+                let to = follower.holds().identity;
+                let (cluster, epoch) = (self.leader.cluster(), self.leader.epoch());
+                let append = parse::append(Head { to, cluster, epoch }, what);
+                let claim = parse::claim(append.head, self.leader.config());
+                let mut reply = Ok(Answer::Held(follower.holds()));
+                if append.head.epoch > follower.holds().promised {
+                    reply = follower.handle(Request::Claim(claim)).in_memory();
+                }
+                if reply.is_ok() {
+                    reply = follower.handle(Request::Append(append)).in_memory();
+                }
                 self.trace.push(trace::reply(&reply));
             }
             ["drain"] => self.handle(Input::Drain),
@@ -222,7 +242,7 @@ impl Lab {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
                 }
                 // What is cancelled stays on its wire: it may still arrive.
-                Output::Cancel { .. } | Output::Event(_) => {}
+                Output::Cancel { .. } | Output::Event(_) | Output::Persist { .. } => {}
             }
         }
     }
@@ -238,7 +258,7 @@ impl Lab {
     fn at_follower(&mut self, link: usize, at: usize) -> Reply {
         let Flight { attempt, request, .. } = &self.wires[link][at];
         let follower = self.addresses[link];
-        let reply = self.followers[follower].handle(request.clone());
+        let reply = self.followers[follower].handle(request.clone()).in_memory();
         let said = trace::reply(&reply);
         self.trace.push(format!("#{} at {}: {said}", attempt.0, follower + 1));
         reply

@@ -1,9 +1,10 @@
 //! The words of a script.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Command, Epoch, Key, NodeId};
-use kv_replication::{Append, ClusterId, DelayLaw, FollowerConfig, LeaderConfig, Quorum};
+use kv_replication::{Append, Claim, ClusterId, DelayLaw, FollowerConfig, Group, Head, LeaderConfig, Quorum};
 
 /// The leader of an epoch that is not this leader's own.
 const RIVAL: NodeId = NodeId(0xffff);
@@ -27,6 +28,7 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
         match name {
             "n" | "w" | "no_start" => {}
             "new_history" => leader.new_history = true,
+            "accept_data_loss" => leader.accept_data_loss = true,
             "delays" => leader.delays = delays(value),
             "replication_timeout" => timing.replication_timeout = millis(value),
             "mark_interval" => timing.mark_interval = millis(value),
@@ -43,20 +45,26 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
     (leader, follower)
 }
 
-/// An append of `epoch` and `cluster`, unless `words` name others.
-pub(crate) fn append(cluster: ClusterId, epoch: Epoch, words: &[&str]) -> Append {
-    let mut append = Append { cluster, epoch, recovered: true, mark: 0, entries: Vec::new() };
+/// What somebody else's leader asks before it sends anything.
+pub(crate) fn claim(head: Head, config: &LeaderConfig) -> Claim {
+    let group = Group { write: config.quorum.write(), followers: config.followers.clone() };
+    Claim { head, renames: None, group: Arc::new(group) }
+}
+
+/// An append with this head, unless `words` name another epoch or cluster.
+pub(crate) fn append(head: Head, words: &[&str]) -> Append {
+    let mut append = Append { head, recovered: true, counted: true, mark: 0, entries: Vec::new() };
     for word in words {
         match word.split_once('=').unwrap() {
             ("epoch", counter) => {
-                append.epoch = Epoch { counter: number(counter), node: RIVAL };
+                append.head.epoch = Epoch { counter: number(counter), node: RIVAL };
             }
-            ("cluster", id) => append.cluster = ClusterId(number(id)),
+            ("cluster", id) => append.head.cluster = ClusterId(number(id)),
             ("mark", mark) => append.mark = number(mark),
             (key, content) => {
                 let (value, version) = content.split_once('@').unwrap();
                 let put = Command::put(Key::parse(key).unwrap(), value.as_bytes()).unwrap();
-                let entry = put.into_entry(append.epoch, number(version));
+                let entry = put.into_entry(append.head.epoch, number(version));
                 append.entries.push(entry);
             }
         }

@@ -2,8 +2,8 @@
 
 use kv_core::{Entry, Item};
 use kv_replication::{
-    Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output, Phase,
-    RangeSet, Refusal, Reply, Request, StartProblem, Time, WriteError,
+    Answer, Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output,
+    Phase, RangeSet, Refusal, Reply, Request, StartProblem, Time, WriteError,
 };
 
 pub(crate) fn output(output: &Output) -> String {
@@ -14,9 +14,12 @@ pub(crate) fn output(output: &Output) -> String {
         }
         Output::Cancel { attempt } => format!("cancel #{}", attempt.0),
         Output::Answer { id, result } => format!("answer w{}: {}", id.0, outcome(result)),
-        Output::Event(Event::Serving { epoch, .. }) => {
-            format!("event: serving, epoch {}", epoch.counter)
+        Output::Persist { id, records } => format!("persist {}: {} records", id.0, records.len()),
+        Output::Event(Event::Waiting { problem }) => format!("event: waiting, {problem}"),
+        Output::Event(Event::Serving { epoch, recovered, .. }) => {
+            format!("event: serving, epoch {}, recovered through {recovered}", epoch.counter)
         }
+        Output::Event(Event::Counted { follower }) => format!("event: link {} counts", follower + 1),
         Output::Event(Event::LinkUp { follower }) => format!("event: link {} up", follower + 1),
         Output::Event(Event::LinkDown { follower, error }) => {
             format!("event: link {} down, {}", follower + 1, problem(error))
@@ -26,8 +29,17 @@ pub(crate) fn output(output: &Output) -> String {
 }
 
 pub(crate) fn reply(reply: &Reply) -> String {
+    let holds = |held: &Held| {
+        let Held { ranges, mark, counts, .. } = held;
+        format!("holds {ranges:?}, mark {mark}{}", if *counts { "" } else { ", without memory" })
+    };
     match reply {
-        Ok(Held { ranges, mark, .. }) => format!("holds {ranges:?}, mark {mark}"),
+        Ok(Answer::Held(held)) => holds(held),
+        Ok(Answer::Standing(standing)) => holds(&standing.held),
+        Ok(Answer::Chunk(chunk)) => {
+            let (mark, done) = (chunk.mark, if chunk.done { ", done" } else { "" });
+            format!("hands over {:?}, mark {mark}{done}", versions(&chunk.entries))
+        }
         Err(refusal) => format!("refused, {}", no(refusal)),
     }
 }
@@ -59,23 +71,31 @@ pub(crate) fn link(index: usize, link: &LinkStatus, address: usize) -> String {
 pub(crate) fn follower(index: usize, follower: &Follower) -> String {
     let (held, local) = (follower.holds(), content(follower.local_scan()));
     let (node, resets) = (held.identity.node.0, held.identity.resets);
-    let (promised, held) = (held.promised.counter, reply(&Ok(held)));
+    let (promised, held) = (held.promised.counter, reply(&Ok(Answer::Held(held))));
     let index = index + 1;
     format!("follower {index}: node {node}, resets {resets}, promised {promised}, {held}, local {local}")
 }
 
 fn sent(request: &Request) -> String {
-    let Request::Append(append) = request else {
-        return "probe".to_owned();
-    };
-    let Append { epoch, recovered, mark, entries, .. } = append;
-    let versions = entries.iter().map(Entry::version);
-    let versions: RangeSet = versions.map(|version| version..=version).collect();
-    if *recovered {
-        format!("append {versions:?}, mark {mark}")
-    } else {
-        format!("claim for epoch {}, {versions:?}", epoch.counter)
+    match request {
+        Request::Probe => "probe".to_owned(),
+        Request::Claim(claim) => format!("claim for epoch {}", claim.head.epoch.counter),
+        Request::Append(Append { recovered, counted, mark, entries, .. }) => {
+            let recovering = if *recovered { "" } else { ", recovering" };
+            let counted = if *counted { ", you count" } else { "" };
+            format!("append {:?}, mark {mark}{recovering}{counted}", versions(entries))
+        }
+        Request::Install(install) => {
+            let (chunk, base) = (install.chunk, install.base);
+            let last = if install.last { ", last" } else { "" };
+            format!("snapshot at {base}, chunk {chunk} with {:?}{last}", versions(&install.entries))
+        }
+        Request::Pull(pull) => format!("pull {:?}", pull.part),
     }
+}
+
+fn versions(entries: &[Entry]) -> RangeSet {
+    entries.iter().map(|entry| entry.version()..=entry.version()).collect()
 }
 
 fn outcome(result: &Result<Committed, WriteError>) -> String {
@@ -91,13 +111,10 @@ fn outcome(result: &Result<Committed, WriteError>) -> String {
         WriteError::Deposed { by, .. } => format!("no quorum, deposed by epoch {}", by.counter),
         WriteError::Overloaded { limit } => format!("overloaded, {limit}"),
         WriteError::Draining => "draining".to_owned(),
-        WriteError::Recovering(StartProblem::Waiting { followers }) => {
-            let numbers: Vec<usize> = followers.iter().map(|index| index + 1).collect();
-            format!("recovering, waiting for {numbers:?}")
-        }
         WriteError::Recovering(StartProblem::Unfit { follower, error }) => {
             format!("recovering, link {}: {}", follower + 1, problem(error))
         }
+        WriteError::Recovering(problem) => format!("recovering, {problem}"),
         other => other.to_string(),
     }
 }
@@ -107,12 +124,8 @@ fn problem(error: &LinkError) -> String {
         LinkError::Unreachable(_) => "unreachable".to_owned(),
         LinkError::TimedOut => "timed out".to_owned(),
         LinkError::Refused(refusal) => format!("refused, {}", no(refusal)),
-        LinkError::HasData { cluster } => format!("has data of cluster {cluster:?}"),
         LinkError::NewIdentity => "new identity".to_owned(),
         LinkError::DuplicateId { other } => format!("same node as link {}", other + 1),
-        LinkError::BehindLog { watermark, log_first } => {
-            format!("behind the log, which begins at {log_first}, holds through {watermark}")
-        }
         other => other.to_string(),
     }
 }
@@ -122,6 +135,9 @@ fn no(refusal: &Refusal) -> String {
         Refusal::WrongCluster { held } => format!("wrong cluster, held {held:?}"),
         Refusal::StaleEpoch { promised } => format!("stale epoch, promised {}", promised.counter),
         Refusal::Conflict { version } => format!("conflict at {version}"),
+        Refusal::NotPromised { promised } => format!("not promised, promised {}", promised.counter),
+        Refusal::OtherNode { identity } => format!("other node, is {}", identity.node.0),
+        Refusal::WrongChunk { expected } => format!("wrong chunk, expected {expected}"),
         Refusal::Malformed { version } => format!("malformed at {version}"),
         Refusal::BeyondWindow { version, last } => {
             format!("{version} beyond the window, which ends at {last}")

@@ -1,0 +1,116 @@
+//! What a durable leader writes down, and what it knows to be there.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kv_core::{Entry, Version};
+
+use super::{Leader, Output, PersistId};
+use crate::{Record, Time};
+
+/// The leader's own copy.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// To be written with the next batch.
+    records: Vec<Record>,
+    /// Entries of the log, to be written with the next batch.
+    entries: Vec<Entry>,
+    next_batch: u64,
+    /// Batches under way, each with the newest version that it makes durable.
+    under_way: VecDeque<(PersistId, Version)>,
+    /// Everything up to here is durable.
+    durable: Version,
+    /// The newest version that was handed over to be written.
+    written: Version,
+    /// The batch that holds the last change of the small things.
+    meta: Option<PersistId>,
+    mark: Version,
+}
+
+impl Disk {
+    pub(super) fn new(durable: Version) -> Self {
+        Self {
+            records: Vec::new(),
+            entries: Vec::new(),
+            next_batch: 0,
+            under_way: VecDeque::new(),
+            durable,
+            written: durable,
+            meta: None,
+            mark: 0,
+        }
+    }
+
+    /// The small things are durable as they are now.
+    pub(super) fn has_meta(&self) -> bool {
+        self.meta.is_none()
+    }
+}
+
+impl Leader {
+    /// The leader's own copy of `version` is as durable as this node promises.
+    pub(super) fn holds(&self, version: Version) -> bool {
+        !self.config.durable || version <= self.disk.durable
+    }
+
+    pub(super) fn note(&mut self, record: Record) {
+        if self.config.durable {
+            self.disk.records.push(record);
+        }
+    }
+
+    pub(super) fn note_meta(&mut self) {
+        if self.config.durable {
+            self.disk.records.push(Record::Meta(Arc::new(self.meta.clone())));
+            self.disk.meta = Some(PersistId(self.disk.next_batch));
+        }
+    }
+
+    pub(super) fn note_entry(&mut self, entry: &Entry) {
+        if self.config.durable {
+            self.disk.entries.push(entry.clone());
+        }
+    }
+
+    /// The log begins anew after `mark`: nothing above it is written yet.
+    pub(super) fn note_new_log(&mut self, mark: Version) {
+        self.disk.entries.clear();
+        self.disk.under_way.iter_mut().for_each(|(_, through)| *through = mark);
+        self.disk.durable = mark;
+        self.disk.written = mark;
+    }
+
+    /// Hands over everything that is to be written, as one batch.
+    pub(super) fn write_down(&mut self) {
+        let disk = &mut self.disk;
+        if disk.records.is_empty() && disk.entries.is_empty() {
+            return;
+        }
+        let id = PersistId(disk.next_batch);
+        disk.next_batch += 1;
+        let mut records = std::mem::take(&mut disk.records);
+        if let Some(last) = disk.entries.last() {
+            disk.written = last.version();
+            records.push(Record::Entries(std::mem::take(&mut disk.entries)));
+        }
+        if self.mark > disk.mark && self.mark <= disk.durable {
+            disk.mark = self.mark;
+            records.push(Record::Mark(self.mark));
+        }
+        disk.under_way.push_back((id, disk.written));
+        self.outputs.push_back(Output::Persist { id, records });
+    }
+
+    pub(super) fn on_persisted(&mut self, now: Time, id: PersistId) {
+        let before = self.disk.durable;
+        while let Some((_, through)) = self.disk.under_way.pop_front_if(|(batch, _)| *batch <= id) {
+            self.disk.durable = through;
+        }
+        self.disk.meta.take_if(|meta| *meta <= id);
+        for version in before + 1..=self.disk.durable {
+            self.commit_if_held(version);
+        }
+        self.advance_mark();
+        self.go_on(now);
+    }
+}

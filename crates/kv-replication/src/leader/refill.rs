@@ -1,0 +1,75 @@
+//! How a follower that has lost its memory comes to count again.
+//!
+//! It has forgotten whom it promised. So it counts only when it has caught up with everything that was
+//! assigned when it came, and enough others have confirmed the leader's epoch since: whoever else might
+//! lead by a promise that was forgotten needs one of them.
+
+use super::{Event, Leader, Output};
+use crate::link::{Link, Refill};
+use crate::planted::Bug;
+use crate::{AttemptId, Held};
+
+impl Leader {
+    /// Takes note of a follower whose acknowledgements do not count yet.
+    pub(super) fn start_refill(&mut self, follower: usize) {
+        let given = self.start.grants(follower);
+        let kept = self.links.iter().enumerate().filter(|(i, link)| *i != follower && link.counts).count();
+        let careless = self.config.planted.is(Bug::LostMemoryCounts);
+        let through = if careless { 0 } else { self.log.last() };
+        let others = if given || careless { 0 } else { self.config.quorum.write().min(kept) };
+        let since = AttemptId(self.next_attempt);
+        if let Some(link) = self.links.get_mut(follower).filter(|link| link.refill.is_none()) {
+            link.refill = Some(Refill { through, others, since, confirmed: 0 });
+            link.granted = false;
+        }
+    }
+
+    /// The follower has answered `attempt` under our epoch: others that have lost their memory may rely
+    /// on it, and it may have become one that counts.
+    pub(super) fn confirm(&mut self, follower: usize, attempt: AttemptId, held: &Held) {
+        self.note_counting(follower, held.counts);
+        let counts = self.links.get(follower).is_some_and(|link| link.counts);
+        for (index, link) in self.links.iter_mut().enumerate() {
+            let Some(refill) = &mut link.refill else { continue };
+            if counts && index != follower && attempt >= refill.since {
+                refill.confirmed |= 1 << follower;
+            }
+            let enough = refill.confirmed.count_ones() as usize >= refill.others;
+            if !link.granted && enough && link.acked.watermark() >= refill.through && link.is_streaming() {
+                link.granted = true;
+                link.next_mark = self.now;
+            }
+        }
+    }
+
+    /// What the follower says of its memory.
+    pub(super) fn note_counting(&mut self, follower: usize, counts: bool) {
+        let Some(link) = self.links.get_mut(follower) else { return };
+        if link.counts == counts {
+            return;
+        }
+        link.counts = counts;
+        if counts {
+            link.refill = None;
+            link.granted = false;
+            self.count_all(follower);
+            self.outputs.push_back(Output::Event(Event::Counted { follower }));
+        }
+    }
+
+    /// What it has acknowledged so far counts from now on.
+    fn count_all(&mut self, follower: usize) {
+        let Some(link) = self.links.get(follower) else { return };
+        let uncommitted = self.mark + 1..=self.log.last();
+        let acked: Vec<_> = uncommitted.filter(|version| link.acked.contains(*version)).collect();
+        for version in acked {
+            self.count_ack(follower, version);
+        }
+        self.advance_mark();
+    }
+
+    /// The links whose acknowledgements count.
+    pub(super) fn counting(&self) -> impl Iterator<Item = (usize, &Link)> {
+        self.links.iter().enumerate().filter(|(_, link)| link.counts)
+    }
+}

@@ -1,0 +1,101 @@
+//! The second half of a start: everything is written again under the new epoch, and the leader serves
+//! when W followers hold it.
+
+use std::collections::BTreeMap;
+
+use kv_core::{Command, Entry, Store, Version};
+
+use super::{Event, Leader, Output, Phase};
+use crate::log::Log;
+use crate::{Record, Time};
+
+impl Leader {
+    /// The state and the log of the new epoch. What was there before is replaced, never merged.
+    pub(super) fn build(&mut self, now: Time, state: Store, mark: Version, union: &BTreeMap<Version, Entry>) {
+        if self.config.durable {
+            self.meta.authoritative = None; // until it serves: a restart in between finds half of it
+            self.note_meta();
+            self.note(Record::Wipe);
+            let entries = state.scan("", None).map(|(_, item)| item.entry.clone()).collect();
+            self.note(Record::Replace { base: mark, entries });
+        }
+        self.note_new_log(mark);
+        self.store = state;
+        self.mark = mark;
+        let last = union.last_key_value().map_or(mark, |(last, _)| (*last).max(mark));
+        let mut log = Log::after(mark);
+        for version in mark + 1..=last {
+            let entry = match union.get(&version) {
+                Some(entry) => entry.rewritten(self.epoch),
+                None => Command::no_op().into_entry(self.epoch, version),
+            };
+            self.note_entry(&entry);
+            log.push(entry, None);
+        }
+        self.recover(now, log);
+    }
+
+    /// The own log has everything: its tail is written again under the new epoch.
+    pub(super) fn build_from_own_log(&mut self, now: Time) {
+        self.meta.authoritative = Some(self.epoch);
+        self.note_meta();
+        let mut log = Log::after(self.mark);
+        for entry in self.log.entries().filter(|entry| entry.version() > self.mark) {
+            log.push(entry.rewritten(self.epoch), None);
+        }
+        self.recover(now, log);
+    }
+
+    fn recover(&mut self, now: Time, log: Log) {
+        self.log = log;
+        self.start.through = self.log.last();
+        self.phase = Phase::Recovering;
+        self.meta.group = Some(self.group.clone());
+        self.note_meta();
+        for link in &mut self.links {
+            link.line = Default::default(); // what is written again draws no delay
+            link.ready = Default::default();
+        }
+        for version in self.mark + 1..=self.log.last() {
+            self.commit_if_held(version);
+        }
+        self.advance_mark();
+        self.try_serve(now);
+    }
+
+    /// Who holds everything that was found, and counts.
+    pub(super) fn level(&self) -> u64 {
+        let through = self.start.through;
+        let level = self.counting().filter(|(_, link)| link.is_up() && link.acked.watermark() >= through);
+        level.fold(0, |set, (follower, _)| set | (1 << follower))
+    }
+
+    /// Those who must be level before anything is written, so that this start need not be repeated with
+    /// an operator's help if the leader stops soon: all whom it has made count.
+    pub(super) fn must_be_level(&self) -> u64 {
+        let members = (0..self.links.len()).filter(|follower| self.start.grants(*follower));
+        members.fold(0, |set, follower| set | (1 << follower))
+    }
+
+    /// Serves as soon as W followers hold everything.
+    pub(super) fn try_serve(&mut self, now: Time) {
+        let (level, must) = (self.level(), self.must_be_level());
+        let enough = self.config.quorum.is_met(level.count_ones() as usize) && level & must == must;
+        let own = self.holds(self.start.through) && self.mark >= self.start.through;
+        if !enough || !own || !self.disk.has_meta() {
+            return;
+        }
+        self.phase = Phase::Serving;
+        self.meta.authoritative = Some(self.epoch);
+        self.note_meta();
+        let (epoch, cluster, recovered) = (self.epoch, self.cluster(), self.start.through);
+        self.outputs.push_back(Output::Event(Event::Serving { epoch, cluster, recovered }));
+        for follower in 0..self.links.len() {
+            if let Some(link) = self.links.get_mut(follower) {
+                link.next_mark = now; // the news that older epochs are void
+                link.announced = false;
+            }
+            self.announce(follower);
+        }
+    }
+}

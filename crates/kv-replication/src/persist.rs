@@ -1,0 +1,173 @@
+//! What a durable node writes down, and what it is when it starts again.
+//!
+//! A machine says what must be durable, and before what: a follower's answers come as [`Durable`], a
+//! leader's records as an output that is answered with an input. Nodes without a disk write nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kv_core::{Entry, Epoch, NodeId, Store, Version};
+
+use crate::{ClusterId, Group, Identity};
+
+/// A result that may be let out only when these records, and those of all earlier calls, are durable.
+#[derive(Clone, Debug)]
+#[must_use = "the records must be durable before the result leaves the node"]
+pub struct Durable<T> {
+    /// What to write, in order; empty on a node that keeps nothing but memory. The result waits only if
+    /// a record here or in an earlier call is not [lazy](Record::is_lazy).
+    pub records: Vec<Record>,
+    /// The result.
+    pub then: T,
+}
+
+/// Something that a node must know when it starts again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// All the small things, as they are now.
+    Meta(Arc<Meta>),
+    /// These entries are held; one of a higher epoch replaces that of a lower one.
+    Entries(Vec<Entry>),
+    /// Everything up to here is committed, and held.
+    Mark(Version),
+    /// Pending entries of other epochs than this one are gone.
+    Void(Epoch),
+    /// The state up to `base` is `entries`, instead of all that was there; pending entries above stay.
+    Replace {
+        /// The new mark.
+        base: Version,
+        /// The state, in key order.
+        entries: Vec<Entry>,
+    },
+    /// Everything is gone but what [`Record::Meta`] says.
+    Wipe,
+}
+
+/// The small things that outlive a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Who the node is.
+    pub identity: Identity,
+    /// It has kept its memory, or has got back what it lost.
+    pub counts: bool,
+    /// Whose history it is part of.
+    pub cluster: Option<ClusterId>,
+    /// The highest epoch that it promised, to itself too.
+    pub promised: Epoch,
+    /// The highest epoch that it promised to another node than that of `promised`.
+    pub promised_other: Epoch,
+    /// W and the followers.
+    pub group: Option<Arc<Group>>,
+    /// As a leader: the last epoch at which its own log was known to hold every committed entry.
+    pub authoritative: Option<Epoch>,
+    /// Its content cannot be trusted, since this version was found to differ.
+    pub diverged: Option<Version>,
+}
+
+/// A node as its disk knows it: what the records amount to.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The small things.
+    pub meta: Meta,
+    /// Everything up to here is in `store`.
+    pub mark: Version,
+    /// Committed entries.
+    pub store: Store,
+    /// What is held above the mark, of any epoch.
+    pub pending: BTreeMap<Version, Entry>,
+}
+
+impl<T> Durable<T> {
+    /// The result of a node that keeps nothing but memory: there is nothing to wait for.
+    pub fn in_memory(self) -> T {
+        self.then
+    }
+}
+
+impl Record {
+    /// Whether its loss does no harm: an answer need not wait for it.
+    #[must_use]
+    pub fn is_lazy(&self) -> bool {
+        matches!(self, Self::Mark(_) | Self::Void(_))
+    }
+}
+
+impl Meta {
+    /// A node that begins to exist.
+    #[must_use]
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            identity: Identity { node, resets: 0 },
+            counts: false,
+            cluster: None,
+            promised: Epoch::ZERO,
+            promised_other: Epoch::ZERO,
+            group: None,
+            authoritative: None,
+            diverged: None,
+        }
+    }
+
+    /// Promises `epoch`, which must be higher than every promise so far.
+    pub(crate) fn promise(&mut self, epoch: Epoch) {
+        if epoch.node != self.promised.node {
+            self.promised_other = self.promised;
+        }
+        self.promised = epoch;
+    }
+
+    /// The highest epoch that was promised to another node than `node`.
+    #[must_use]
+    pub fn promised_to_others_than(&self, node: NodeId) -> Epoch {
+        if self.promised.node == node { self.promised_other } else { self.promised }
+    }
+}
+
+impl Image {
+    /// A node that begins to exist.
+    #[must_use]
+    pub fn new(node: NodeId) -> Self {
+        Self { meta: Meta::new(node), mark: 0, store: Store::new(), pending: BTreeMap::new() }
+    }
+
+    /// Takes in a record, in the order in which the machine gave them.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Meta(meta) => self.meta = Arc::unwrap_or_clone(meta),
+            Record::Entries(entries) => {
+                for entry in entries {
+                    self.hold(entry);
+                }
+            }
+            Record::Mark(mark) => self.advance_mark(mark),
+            Record::Void(epoch) => self.pending.retain(|_, entry| entry.epoch() == epoch),
+            Record::Replace { base, entries } => {
+                self.store = Store::new();
+                entries.iter().for_each(|entry| _ = self.store.apply(entry));
+                self.store.prune(base);
+                self.mark = base;
+                self.pending = self.pending.split_off(&(base + 1));
+            }
+            Record::Wipe => {
+                let meta = self.meta.clone();
+                *self = Self { meta, ..Self::new(self.meta.identity.node) };
+            }
+        }
+    }
+
+    fn hold(&mut self, entry: Entry) {
+        let version = entry.version();
+        let newer = self.pending.get(&version).is_some_and(|held| held.epoch() > entry.epoch());
+        if version > self.mark && !newer {
+            self.pending.insert(version, entry);
+        }
+    }
+
+    fn advance_mark(&mut self, mark: Version) {
+        while let Some(first) = self.pending.first_entry().filter(|first| *first.key() <= mark) {
+            self.store.apply(&first.remove());
+        }
+        self.mark = self.mark.max(mark);
+        self.store.prune(self.mark);
+    }
+}
