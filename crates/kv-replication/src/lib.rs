@@ -57,6 +57,8 @@ pub mod conformance;
 pub mod engine;
 #[cfg(feature = "engine")]
 mod memory;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 #[cfg(feature = "engine")]
 mod transport;
 

@@ -1,0 +1,201 @@
+//! What goes wrong, and how it is made good.
+
+use std::time::Duration;
+
+use super::cluster::{Cluster, Event, LEADERS};
+use super::invariants::Violation;
+use super::nodes::Letter;
+use crate::{Phase, Refusal, Time};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    FollowerDies(usize),
+    LeaderDies(usize),
+    WireCut(usize, usize),
+    SlowNetwork,
+    SlowDisk(usize),
+    Astray,
+}
+
+impl Cluster {
+    /// One fault, and the time of the next.
+    pub(super) fn strike(&mut self) -> Result<(), Violation> {
+        let until_next = self.dice.between(Duration::from_millis(200), Duration::from_secs(16));
+        if self.now + until_next < self.shape.heals_at {
+            self.schedule(until_next, Event::Fault);
+        }
+        if !self.leaders.iter().any(|node| node.serving) {
+            return Ok(()); // a history has to begin before it can be in danger
+        }
+        let lasts = self.dice.between(Duration::from_millis(50), Duration::from_secs(20));
+        let follower = self.dice.pick(self.followers.len());
+        let leader = self.dice.pick(LEADERS);
+        match self.dice.roll(9) {
+            0 | 1 => self.kill_follower(follower, lasts),
+            2 => self.kill_leader(leader, lasts / 4),
+            3 | 4 => {
+                let (there, back) = [(true, true), (true, false), (false, true)][self.dice.pick(3)];
+                self.count("cuts");
+                self.network.cut((leader, follower), there, back);
+                self.schedule(lasts, Event::Undo(Fault::WireCut(leader, follower)));
+            }
+            5 => {
+                self.count("pauses");
+                self.followers[follower].paused_until = self.now + lasts / 3;
+            }
+            6 => self.reset(follower),
+            7 => self.slow_down(follower, lasts),
+            _ => return self.rival_or_astray(follower, lasts),
+        }
+        Ok(())
+    }
+
+    pub(super) fn undo(&mut self, fault: Fault) -> Result<(), Violation> {
+        match fault {
+            Fault::FollowerDies(follower) if self.followers[follower].machine.is_none() => {
+                self.start_follower(follower);
+            }
+            Fault::LeaderDies(leader) => {
+                let other_serves = self.leaders.iter().enumerate().any(|(i, node)| {
+                    i != leader
+                        && node
+                            .machine
+                            .as_ref()
+                            .is_some_and(|it| !matches!(it.phase(), Phase::Deposed { .. }))
+                });
+                if self.leaders[leader].machine.is_none() && (self.shape.rivals || !other_serves) {
+                    return self.start_leader(leader);
+                }
+            }
+            Fault::WireCut(leader, follower) => self.network.mend((leader, follower)),
+            Fault::SlowNetwork => self.network.slow = false,
+            Fault::SlowDisk(follower) => self.followers[follower].slow_disk = false,
+            Fault::Astray => self.network.led_astray = None,
+            Fault::FollowerDies(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything is made good; one leader is left, and starts anew.
+    pub(super) fn heal(&mut self) -> Result<(), Violation> {
+        self.network.heal();
+        for follower in 0..self.followers.len() {
+            self.followers[follower].slow_disk = false;
+            self.followers[follower].paused_until = Time::ZERO;
+            if self.followers[follower].machine.is_none() {
+                self.start_follower(follower);
+            }
+        }
+        let keep = self.dice.pick(LEADERS);
+        (0..LEADERS).for_each(|leader| self.end_leader(leader));
+        self.shape.rivals = false;
+        self.start_leader(keep)
+    }
+
+    fn kill_follower(&mut self, follower: usize, lasts: Duration) {
+        let durable = self.shape.durable[follower];
+        if self.followers[follower].machine.is_none() || (!durable && !self.may_lose(follower)) {
+            return;
+        }
+        self.count(if durable { "crashes with a disk" } else { "crashes without memory" });
+        self.note(&[6, follower as u64], || format!("follower {follower} dies"));
+        let survive = self.dice.pick(20);
+        let node = &mut self.followers[follower];
+        node.machine = None;
+        node.life += 1;
+        let blank = crate::Image::new(kv_core::NodeId(0));
+        let disk = std::mem::replace(&mut node.disk, super::disk::Disk::new(blank));
+        node.disk = super::disk::Disk::new(disk.crash(survive));
+        self.schedule(lasts, Event::Undo(Fault::FollowerDies(follower)));
+    }
+
+    fn kill_leader(&mut self, leader: usize, lasts: Duration) {
+        if self.leaders[leader].machine.is_some() {
+            self.count("leaders killed");
+            self.end_leader(leader);
+            self.schedule(lasts, Event::Undo(Fault::LeaderDies(leader)));
+        }
+    }
+
+    fn end_leader(&mut self, leader: usize) {
+        self.note(&[7, leader as u64], || format!("leader {leader} dies"));
+        let survive = self.dice.pick(20);
+        let node = &mut self.leaders[leader];
+        node.machine = None;
+        node.life += 1;
+        node.tick_at = None;
+        let blank = crate::Image::new(kv_core::NodeId(0));
+        let disk = std::mem::replace(&mut node.disk, super::disk::Disk::new(blank));
+        node.disk = super::disk::Disk::new(disk.crash(survive));
+    }
+
+    fn reset(&mut self, follower: usize) {
+        if self.followers[follower].machine.is_none() || !self.may_lose(follower) {
+            return;
+        }
+        self.count("resets");
+        self.note(&[8, follower as u64], || format!("follower {follower} is reset"));
+        let node = &mut self.followers[follower];
+        let Some(machine) = &mut node.machine else { return };
+        let records = machine.reset().records;
+        if !records.is_empty() && node.disk.write(records, Letter::to_nobody()) {
+            self.sync_follower(follower);
+        }
+    }
+
+    fn slow_down(&mut self, follower: usize, lasts: Duration) {
+        self.count("slow spells");
+        if self.dice.chance(50) {
+            self.network.slow = true;
+            self.schedule(lasts / 2, Event::Undo(Fault::SlowNetwork));
+        } else {
+            self.followers[follower].slow_disk = true;
+            self.schedule(lasts, Event::Undo(Fault::SlowDisk(follower)));
+        }
+    }
+
+    /// A second leader for the same followers, or an address that leads to another follower.
+    fn rival_or_astray(&mut self, follower: usize, lasts: Duration) -> Result<(), Violation> {
+        if self.dice.chance(40) {
+            self.count("addresses led astray");
+            self.network.led_astray = Some((follower, self.dice.pick(self.followers.len())));
+            self.schedule(lasts / 3, Event::Undo(Fault::Astray));
+            return Ok(());
+        }
+        let Some(free) = self.leaders.iter().position(|node| node.machine.is_none()) else {
+            // Two are enough: the one that has been replaced goes.
+            let deposed = self.leaders.iter().position(|node| {
+                node.machine.as_ref().is_some_and(|leader| matches!(leader.phase(), Phase::Deposed { .. }))
+            });
+            deposed.into_iter().for_each(|leader| self.end_leader(leader));
+            return Ok(());
+        };
+        if self.shape.rivals {
+            self.count("rivals started");
+            return self.start_leader(free);
+        }
+        Ok(())
+    }
+
+    /// Whether one more follower may be without its memory.
+    fn may_lose(&self, follower: usize) -> bool {
+        let without = self.followers.iter().enumerate().filter(|(index, node)| match &node.machine {
+            Some(machine) => *index == follower || !machine.standing().held.counts,
+            None => *index == follower || !self.shape.durable[*index] || !node.disk.image.meta.counts,
+        });
+        without.count() < self.shape.write
+    }
+}
+
+pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::WrongCluster { .. } => "refusals: wrong_cluster",
+        Refusal::StaleEpoch { .. } => "refusals: stale_epoch",
+        Refusal::NotPromised { .. } => "refusals: not_promised",
+        Refusal::OtherNode { .. } => "refusals: other_node",
+        Refusal::Conflict { .. } => "refusals: conflict",
+        Refusal::Malformed { .. } => "refusals: malformed",
+        Refusal::BeyondWindow { .. } => "refusals: beyond_window",
+        Refusal::WrongChunk { .. } => "refusals: wrong_chunk",
+    }
+}

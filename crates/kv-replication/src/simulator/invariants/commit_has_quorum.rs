@@ -1,0 +1,57 @@
+//! At every commit, W different nodes have answered that they hold that very entry, under its epoch, and
+//! durable ones held it on their disk when they said so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kv_core::{Entry, Epoch, NodeId, Version};
+
+use super::Violation;
+use crate::{Held, Image};
+
+/// What followers have said, by version: who, and under which epoch.
+#[derive(Debug, Default)]
+pub(in crate::simulator) struct Answers {
+    pending: BTreeMap<Version, BTreeSet<(Epoch, NodeId)>>,
+    /// The highest mark that a node has told; everything below it is held.
+    marks: BTreeMap<NodeId, Version>,
+}
+
+impl Answers {
+    /// An answer leaves a follower. `disk` is what it would find if it died now.
+    pub(in crate::simulator) fn note(&mut self, held: &Held, disk: Option<&Image>) -> Result<(), Violation> {
+        let node = held.identity.node;
+        let mark = self.marks.entry(node).or_default();
+        *mark = held.mark.max(*mark);
+        let above = held.ranges.iter().flatten().filter(|version| *version > held.mark);
+        for version in above {
+            let has = |disk: &Image| {
+                let pending = disk.pending.get(&version);
+                version <= disk.mark || pending.is_some_and(|entry| entry.epoch() == held.promised)
+            };
+            // A reset that has come in between is a loss of memory like any other.
+            let same_memory = |disk: &&Image| disk.meta.identity == held.identity;
+            if disk.filter(same_memory).is_some_and(|disk| !has(disk)) {
+                let message = format!("{node:?} says that it holds {version}, and its disk does not have it");
+                return Err(("commit_has_quorum", message));
+            }
+            self.pending.entry(version).or_default().insert((held.promised, node));
+        }
+        Ok(())
+    }
+
+    pub(in crate::simulator) fn check(&mut self, entry: &Entry, write: usize) -> Result<(), Violation> {
+        let version = entry.version();
+        let said = self.pending.get(&version).into_iter().flatten();
+        let mut holders: BTreeSet<NodeId> =
+            said.filter(|(epoch, _)| *epoch == entry.epoch()).map(|(_, node)| *node).collect();
+        holders.extend(self.marks.iter().filter(|(_, mark)| **mark >= version).map(|(node, _)| *node));
+        if holders.len() >= write {
+            self.pending = self.pending.split_off(&version.saturating_sub(1_000));
+            return Ok(());
+        }
+        Err((
+            "commit_has_quorum",
+            format!("{entry:?} is committed, and only {holders:?} have said they hold it"),
+        ))
+    }
+}

@@ -1,0 +1,13 @@
+//! What must hold, one property a file.
+
+pub(super) mod bounded_queues;
+pub(super) mod commit_has_quorum;
+pub(super) mod equal_after_healing;
+pub(super) mod marks_never_fall;
+pub(super) mod no_acknowledged_write_lost;
+pub(super) mod no_dirty_read;
+pub(super) mod one_content_per_version;
+pub(super) mod writes_in_real_time_order;
+
+/// The name of the property, and what was found instead.
+pub(super) type Violation = (&'static str, String);

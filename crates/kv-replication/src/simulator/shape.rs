@@ -1,0 +1,102 @@
+//! What a seed is about: how many nodes, with or without disks, and how hostile the network is.
+
+use std::time::Duration;
+
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::Rng;
+
+use crate::{DelayLaw, FollowerConfig, LeaderConfig, Quorum, Time};
+
+use super::Options;
+
+/// Random choices of one run.
+#[derive(Debug)]
+pub(super) struct Dice(pub(super) ChaCha8Rng);
+
+impl Dice {
+    /// One of 0 to `sides` - 1.
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+        ((u128::from(self.0.next_u64()) * u128::from(sides.max(1))) >> 64) as u64
+    }
+
+    pub(super) fn pick(&mut self, len: usize) -> usize {
+        self.roll(len as u64) as usize
+    }
+
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.roll(100) < percent
+    }
+
+    pub(super) fn between(&mut self, from: Duration, to: Duration) -> Duration {
+        from + Duration::from_micros(self.roll((to - from).as_micros() as u64 + 1))
+    }
+}
+
+/// The constants of one run.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    pub(super) followers: usize,
+    pub(super) write: usize,
+    /// By follower.
+    pub(super) durable: Vec<bool>,
+    pub(super) durable_leader: bool,
+    /// Percent of messages.
+    pub(super) lost: u64,
+    pub(super) doubled: u64,
+    pub(super) rivals: bool,
+    pub(super) heals_at: Time,
+    pub(super) quiet_at: Time,
+    pub(super) ends_at: Time,
+    pub(super) pause_between_writes: Duration,
+    options: Options,
+    seed: u64,
+}
+
+impl Shape {
+    pub(super) fn new(seed: u64, options: Options, dice: &mut Dice) -> Self {
+        let followers = 2 + dice.pick(4);
+        let disks = dice.roll(3);
+        let ends_at = Time::ZERO + options.simulated;
+        Self {
+            followers,
+            write: 1 + dice.pick(followers),
+            durable: (0..followers).map(|_| disks == 0 || disks == 1 && dice.chance(50)).collect(),
+            durable_leader: dice.chance(40),
+            lost: dice.roll(4),
+            doubled: dice.roll(4),
+            rivals: dice.chance(50),
+            heals_at: Time::ZERO + options.simulated * 85 / 100,
+            quiet_at: Time::ZERO + options.simulated * 92 / 100,
+            ends_at,
+            pause_between_writes: options.simulated / 3_000,
+            options,
+            seed,
+        }
+    }
+
+    pub(super) fn leader(&self, seed: u64) -> Option<LeaderConfig> {
+        let mut config = LeaderConfig::new(Quorum::new(self.followers, self.write).ok()?);
+        config.seed = self.seed ^ seed;
+        let law = DelayLaw::uniform(self.seed, Duration::ZERO, Duration::from_millis(20 * (self.seed % 4)));
+        config.delays = law.unwrap_or(DelayLaw::NONE);
+        config.durable = self.durable_leader;
+        config.planted = self.options.planted();
+        config.timing.mark_interval = Duration::from_secs(1);
+        config.timing.replication_timeout = Duration::from_millis(700);
+        config.limits.log_entries_max = 40;
+        config.limits.log_entries_hard_max = 120;
+        config.limits.window_entries_max = 100;
+        config.limits.batch_entries_max = 5;
+        config.limits.writes_in_flight_max = 60;
+        Some(config)
+    }
+
+    pub(super) fn follower(&self, follower: usize) -> FollowerConfig {
+        FollowerConfig {
+            durable: self.durable[follower],
+            window_entries_max: 130,
+            planted: self.options.planted(),
+            ..FollowerConfig::default()
+        }
+    }
+}
