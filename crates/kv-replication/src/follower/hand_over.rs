@@ -35,13 +35,11 @@ impl Follower {
         let Some(transfer) = self.transfer.as_mut().filter(this) else {
             return Err(Refusal::WrongChunk { expected: 0 });
         };
-        if chunk + 1 == transfer.next_chunk {
-            return Ok(()); // the answer to this chunk was lost
-        }
-        if chunk != transfer.next_chunk {
+        // If its answer was lost, a chunk comes again, and may reach further by now: it is taken again.
+        if chunk != transfer.next_chunk && chunk + 1 != transfer.next_chunk {
             return Err(Refusal::WrongChunk { expected: transfer.next_chunk });
         }
-        transfer.next_chunk += 1;
+        transfer.next_chunk = chunk + 1;
         entries.iter().for_each(|entry| _ = transfer.store.apply(entry));
         if last && let Some(transfer) = self.transfer.take() {
             self.switch_over(transfer);

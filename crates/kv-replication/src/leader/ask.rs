@@ -101,6 +101,7 @@ impl Leader {
                 link.claimed = false;
             }
             link.acked = Default::default();
+            link.pushing = None;
         }
         self.cancel(cancelled);
     }

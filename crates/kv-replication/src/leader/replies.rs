@@ -154,6 +154,9 @@ impl Leader {
         let promised = standing.held.promised;
         self.promised = self.promised.max(promised);
         if started && promised > self.epoch {
+            if let Some(link) = self.links.get_mut(follower) {
+                link.rest(now); // this probe is over: a new start asks again
+            }
             return self.overtaken(now, promised);
         }
         let Some(link) = self.links.get_mut(follower) else { return };

@@ -55,6 +55,7 @@ impl Leader {
         for link in &mut self.links {
             link.line = Default::default(); // what is written again draws no delay
             link.ready = Default::default();
+            link.pushing = None; // a snapshot of an earlier attempt has another base
         }
         for version in self.mark + 1..=self.log.last() {
             self.commit_if_held(version);
