@@ -32,6 +32,7 @@ scenarios! {
     asynchronous_write
     attempt_timeout
     batching
+    changed_quorum_waits
     claim_lost_and_repeated
     claim_meets_a_higher_promise
     clear_and_late_put

@@ -7,7 +7,7 @@ use super::pull::Pulls;
 use super::{Event, Leader, Output, Phase, StartProblem};
 use crate::link::backoff;
 use crate::planted::Bug;
-use crate::{AttemptId, ClusterId, Group, LinkError, LinkState, Quorum, Refusal, Standing, Time};
+use crate::{AttemptId, ClusterId, LinkError, LinkState, Refusal, Standing, Time};
 
 /// How a leader comes to hold every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -283,10 +283,9 @@ impl Leader {
         }
         let own_log = own.is_some() && !self.start.own_log_refuted;
         let (way, needed) = if own_log { (Way::OwnLog, quorum.write()) } else { (Way::Union, recovery) };
-        match self.check_groups(cluster, &kept) {
-            Ok(false) if kept.len() >= needed => return Ok(plan(way, needed)),
-            Ok(false) if own_log && kept.len() >= recovery => return Ok(plan(Way::Union, recovery)),
-            Ok(true) if kept.len() >= needed => return Ok(plan(way, kept.len())),
+        match self.check_groups(cluster) {
+            Ok(()) if kept.len() >= needed => return Ok(plan(way, needed)),
+            Ok(()) if own_log && kept.len() >= recovery => return Ok(plan(Way::Union, recovery)),
             Err(problem) if !self.may_lose() => return Err(problem),
             _ => {}
         }
@@ -323,29 +322,16 @@ impl Leader {
         }
     }
 
-    /// Whether the history was written with another W or other followers; then everyone must have
-    /// answered, and of each older list enough must have kept their memory: to know every write (F of
-    /// them), and that no leader of that list can go on without meeting one who knows better (W).
-    fn check_groups(&self, cluster: ClusterId, kept: &[usize]) -> Result<bool, StartProblem> {
+    /// A history that was written with another W, or for other followers, is not taken over: how many
+    /// promises are enough would depend on how far the change had got when its leader died.
+    fn check_groups(&self, cluster: ClusterId) -> Result<(), StartProblem> {
         let standing =
             |(_, it): (usize, &'_ Standing)| it.group.clone().filter(|_| it.cluster == Some(cluster));
-        let mut others: Vec<_> =
-            self.answered().filter_map(standing).chain(self.meta.group.clone()).collect();
-        others.retain(|group| *group != self.group);
-        if others.is_empty() {
-            return Ok(false);
+        let mut others = self.answered().filter_map(standing).chain(self.meta.group.clone());
+        if others.any(|group| group != self.group) {
+            return Err(StartProblem::GroupChanged { missing: self.missing() });
         }
-        let enough = |group: &Group| {
-            let names = kept.iter().filter_map(|i| self.config.followers.get(*i));
-            let old = names.filter(|name| group.followers.contains(name)).count();
-            let quorum = Quorum::new(group.followers.len(), group.write);
-            quorum.is_ok_and(|quorum| old >= quorum.recovery().max(quorum.write()))
-        };
-        if self.missing().is_empty() && others.iter().all(|group| enough(group)) {
-            Ok(true)
-        } else {
-            Err(StartProblem::GroupChanged { missing: self.missing() })
-        }
+        Ok(())
     }
 
     /// A follower that answers in a way that waiting alone will not change.

@@ -168,7 +168,7 @@ pub enum StartProblem {
     },
     /// W or the list of followers is not what the history was written with.
     #[error(
-        "W or the list of followers has changed: all followers have to answer, and enough of the old ones with their memory; no answer from [{}]",
+        "the history was written with another W or other followers, and changing them is not possible yet: start with the old ones, or go on as a new cluster with ACCEPT_DATA_LOSS; no answer from [{}]",
         numbers(missing)
     )]
     GroupChanged {
