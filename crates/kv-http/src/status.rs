@@ -152,6 +152,7 @@ fn leader_view(status: LeaderStatus) -> LeaderView {
             Phase::Claiming => "claiming",
             Phase::Pulling => "pulling",
             Phase::Recovering => "recovering",
+            Phase::Changing => "changing",
             Phase::Serving => "serving",
             Phase::Deposed { .. } => "deposed",
         },

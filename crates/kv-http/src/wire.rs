@@ -1,4 +1,4 @@
-//! The bytes between leader and follower, version 2.
+//! The bytes between leader and follower, version 3.
 //!
 //! All numbers are little endian. A probe has no body. Every other request begins with its head,
 //!
@@ -9,8 +9,8 @@
 //! and goes on with
 //!
 //! ```text
-//! claim    renames u8 u64 | group
-//! append   flags u8 (1 recovered, 2 counted) | mark u64 | frames
+//! claim    renames u8 u64 | groups
+//! append   stage u8 (0 recovering, 1 changing, 2 serving) | counted u8 | mark u64 | frames
 //! install  base u64 | chunk u64 | last u8 | frames
 //! pull     0 u8 | after u8, text       the state, past a key
 //!          1 u8 | after u64            what is pending, above a version
@@ -20,11 +20,11 @@
 //!
 //! ```text
 //! held      node u64 | resets u64 | counts u8 | promised u64 u64 | mark u64 | count u32 | (first u64, last u64) …
-//! standing  cluster u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | grouped u8, group | held
+//! standing  cluster u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
 //! chunk     mark u64 | done u8 | frames
 //! ```
 //!
-//! with `group` = W u32, count u32, texts; `text` = length u32, UTF-8; `frames` = count u32 and the
+//! with `groups` = count u32, and of each `since u64 u64 | W u32 | count u32, texts`; `text` = length u32, UTF-8; `frames` = count u32 and the
 //! frames of [`Entry`]. A refusal is a JSON error like any other, with the facts in fields of their own.
 
 use std::sync::Arc;
@@ -32,13 +32,13 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 use kv_core::{Entry, Epoch, FrameError, KEY_BYTES_MAX, NodeId};
 use kv_replication::{
-    Append, Chunk, Claim, ClusterId, FOLLOWERS_MAX, Group, HELD_RANGES_MAX, Head, Held, Identity, Install,
-    Part, Pull, RangeSet, Standing,
+    Append, Chunk, Claim, ClusterId, FOLLOWERS_MAX, GROUPS_MAX, Group, HELD_RANGES_MAX, Head, Held, Identity,
+    Install, Part, Pull, RangeSet, Stage, Standing,
 };
 use thiserror::Error;
 
 /// The content type of requests and answers; another version will have another name.
-pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v2";
+pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v3";
 
 /// Where a probe goes.
 pub const PROBE_PATH: &str = "/internal/probe";
@@ -51,7 +51,7 @@ pub const INSTALL_PATH: &str = "/internal/install";
 /// Where a question for what is there goes.
 pub const PULL_PATH: &str = "/internal/pull";
 
-const APPEND_HEADER_BYTES: usize = 53;
+const APPEND_HEADER_BYTES: usize = 54;
 const EPOCH_COUNTER_MAX: u64 = 1 << 53;
 /// The longest name of a follower.
 const NAME_BYTES_MAX: usize = 512;
@@ -82,7 +82,7 @@ pub fn encode_claim(claim: &Claim) -> Bytes {
     let mut out = Vec::new();
     put_head(&mut out, &claim.head);
     put_cluster(&mut out, claim.renames);
-    put_group(&mut out, &claim.group);
+    put_groups(&mut out, &claim.groups);
     out.into()
 }
 
@@ -92,9 +92,11 @@ pub fn encode_claim(claim: &Claim) -> Bytes {
 /// [`WireError`] for anything that [`encode_claim`] could not have written.
 pub fn decode_claim(bytes: &[u8]) -> Result<Claim, WireError> {
     let rest = &mut &*bytes;
-    let claim =
-        Claim { head: take_head(rest)?, renames: take_cluster(rest)?, group: Arc::new(take_group(rest)?) };
-    end(rest, claim)
+    let (head, renames, groups) = (take_head(rest)?, take_cluster(rest)?, take_groups(rest)?);
+    if groups.is_empty() {
+        return Err(WireError::Range);
+    }
+    end(rest, Claim { head, renames, groups })
 }
 
 /// Writes an append: one allocation, the frames copied side by side so that one write sends them.
@@ -102,7 +104,12 @@ pub fn decode_claim(bytes: &[u8]) -> Result<Claim, WireError> {
 pub fn encode_append(append: &Append) -> Bytes {
     let mut out = with_room_for(APPEND_HEADER_BYTES, &append.entries);
     put_head(&mut out, &append.head);
-    out.put_u8(u8::from(append.recovered) | u8::from(append.counted) << 1);
+    out.put_u8(match append.stage {
+        Stage::Recovering => 0,
+        Stage::Changing => 1,
+        Stage::Serving => 2,
+    });
+    out.put_u8(append.counted.into());
     out.put_u64_le(append.mark);
     put_frames(&mut out, &append.entries);
     out.into()
@@ -115,16 +122,18 @@ pub fn encode_append(append: &Append) -> Bytes {
 pub fn decode_append(bytes: &[u8]) -> Result<Append, WireError> {
     let rest = &mut &*bytes;
     let head = take_head(rest)?;
-    let [flags] = take(rest)?;
-    if flags > 3 {
-        return Err(WireError::Range);
-    }
-    let mark = take_u64(rest)?;
+    let stage = match take(rest)? {
+        [0] => Stage::Recovering,
+        [1] => Stage::Changing,
+        [2] => Stage::Serving,
+        [_] => return Err(WireError::Range),
+    };
+    let (counted, mark) = (take_bool(rest)?, take_u64(rest)?);
     let entries = take_frames(rest)?;
     if entries.iter().any(|entry| entry.epoch() != head.epoch) {
         return Err(WireError::Epoch);
     }
-    end(rest, Append { head, recovered: flags & 1 != 0, counted: flags & 2 != 0, mark, entries })
+    end(rest, Append { head, stage, counted, mark, entries })
 }
 
 /// Writes a chunk of a snapshot.
@@ -218,10 +227,7 @@ pub fn encode_standing(standing: &Standing) -> Bytes {
     out.put_u8(standing.has_data.into());
     out.put_u8(standing.diverged.is_some().into());
     out.put_u64_le(standing.diverged.unwrap_or(0));
-    out.put_u8(standing.group.is_some().into());
-    if let Some(group) = &standing.group {
-        put_group(&mut out, group);
-    }
+    put_groups(&mut out, &standing.groups);
     put_held(&mut out, &standing.held);
     out.into()
 }
@@ -238,9 +244,9 @@ pub fn decode_standing(bytes: &[u8]) -> Result<Standing, WireError> {
         return Err(WireError::Range);
     }
     let diverged = is_diverged.then_some(version);
-    let group = if take_bool(rest)? { Some(Arc::new(take_group(rest)?)) } else { None };
+    let groups = take_groups(rest)?;
     let held = take_held(rest)?;
-    end(rest, Standing { held, cluster, promised_other, group, has_data, diverged })
+    end(rest, Standing { held, cluster, promised_other, groups, has_data, diverged })
 }
 
 /// Writes a part of what a follower has.
@@ -299,19 +305,34 @@ fn take_cluster(rest: &mut &[u8]) -> Result<Option<ClusterId>, WireError> {
     Ok(given.then_some(cluster))
 }
 
+fn put_groups(out: &mut Vec<u8>, groups: &[Group]) {
+    out.put_u32_le(groups.len() as u32); // at most GROUPS_MAX
+    groups.iter().for_each(|group| put_group(out, group));
+}
+
+fn take_groups(rest: &mut &[u8]) -> Result<Arc<Vec<Group>>, WireError> {
+    let count = take_u32(rest)? as usize;
+    if count > GROUPS_MAX {
+        return Err(WireError::Range);
+    }
+    (0..count).map(|_| take_group(rest)).collect::<Result<_, _>>().map(Arc::new)
+}
+
 fn put_group(out: &mut Vec<u8>, group: &Group) {
+    put_epoch(out, group.since);
     out.put_u32_le(group.write as u32); // at most FOLLOWERS_MAX, as is their number
     out.put_u32_le(group.followers.len() as u32);
     group.followers.iter().for_each(|name| put_text(out, name));
 }
 
 fn take_group(rest: &mut &[u8]) -> Result<Group, WireError> {
+    let since = take_epoch(rest)?;
     let (write, count) = (take_u32(rest)? as usize, take_u32(rest)? as usize);
-    if write > FOLLOWERS_MAX || count > FOLLOWERS_MAX {
+    if write > count || count > FOLLOWERS_MAX {
         return Err(WireError::Range);
     }
     let followers = (0..count).map(|_| take_text(rest, NAME_BYTES_MAX)).collect::<Result<_, _>>()?;
-    Ok(Group { write, followers })
+    Ok(Group { since, write, followers })
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -203,7 +203,7 @@ async fn a_leader_that_has_been_replaced_takes_no_writes() {
     let rival = PeerTransport::new([cluster.followers[0].url()]);
     let Ok(Answer::Standing(found)) = rival.send(0, Request::Probe).await.unwrap() else { panic!() };
     let head = Head { to: found.held.identity, cluster: found.cluster.unwrap(), epoch: by };
-    let claim = Claim { head, renames: None, group: found.group.clone().unwrap() };
+    let claim = Claim { head, renames: None, groups: std::sync::Arc::clone(&found.groups) };
     assert!(rival.send(0, Request::Claim(claim)).await.unwrap().is_ok());
 
     let expected = missed("quorum_timeout", "Write quorum not met", 0, 2, Some(1));

@@ -11,8 +11,8 @@ use kv_http::{Node, ServerConfig};
 use std::sync::Arc;
 
 use kv_replication::{
-    Answer, Append, Chunk, Claim, ClusterId, Group, HELD_RANGES_MAX, Head, Held, Identity, Install, Part,
-    Pull, Request, Standing,
+    Answer, Append, Chunk, Claim, ClusterId, GROUPS_MAX, Group, HELD_RANGES_MAX, Head, Held, Identity,
+    Install, Part, Pull, Request, Stage, Standing,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -54,24 +54,24 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn appends() -> impl Strategy<Value = Append> {
-    (heads(), any::<(bool, bool, u64)>(), entries()).prop_map(
-        |(head, (recovered, counted, mark), entries)| {
-            let entries = entries.iter().map(|entry| entry.rewritten(head.epoch)).collect();
-            Append { head, recovered, counted, mark, entries }
-        },
-    )
+    let stage = prop::sample::select(vec![Stage::Recovering, Stage::Changing, Stage::Serving]);
+    (heads(), stage, any::<(bool, u64)>(), entries()).prop_map(|(head, stage, (counted, mark), entries)| {
+        let entries = entries.iter().map(|entry| entry.rewritten(head.epoch)).collect();
+        Append { head, stage, counted, mark, entries }
+    })
 }
 
-fn groups() -> impl Strategy<Value = Arc<Group>> {
-    (0..=64_usize, prop::collection::vec("[^\\p{Cc}]{0,40}", 0..9))
-        .prop_map(|(write, followers)| Arc::new(Group { write, followers }))
+fn groups(least: usize) -> impl Strategy<Value = Arc<Vec<Group>>> {
+    let group = (epochs(), 0..=64_usize, prop::collection::vec("[^\\p{Cc}]{0,40}", 0..9))
+        .prop_map(|(since, write, followers)| Group { since, write: write.min(followers.len()), followers });
+    prop::collection::vec(group, least..=GROUPS_MAX).prop_map(Arc::new)
 }
 
 fn claims() -> impl Strategy<Value = Claim> {
-    (heads(), any::<Option<u64>>(), groups()).prop_map(|(head, renames, group)| Claim {
+    (heads(), any::<Option<u64>>(), groups(1)).prop_map(|(head, renames, groups)| Claim {
         head,
         renames: renames.map(ClusterId),
-        group,
+        groups,
     })
 }
 
@@ -106,12 +106,12 @@ fn helds() -> impl Strategy<Value = Held> {
 
 fn standings() -> impl Strategy<Value = Standing> {
     let diverged = prop::option::of(1..=VERSION_MAX);
-    (helds(), any::<(Option<u64>, bool)>(), epochs(), prop::option::of(groups()), diverged).prop_map(
-        |(held, (cluster, has_data), promised_other, group, diverged)| Standing {
+    (helds(), any::<(Option<u64>, bool)>(), epochs(), groups(0), diverged).prop_map(
+        |(held, (cluster, has_data), promised_other, groups, diverged)| Standing {
             held,
             cluster: cluster.map(ClusterId),
             promised_other,
-            group,
+            groups,
             has_data,
             diverged,
         },
@@ -217,14 +217,14 @@ fn put(version: u64, value: &[u8]) -> Entry {
 const HEAD: Head = Head { to: Identity { node: NodeId(1), resets: 0 }, cluster: ClusterId(1), epoch: EPOCH };
 
 fn append(entries: Vec<Entry>) -> Append {
-    Append { head: HEAD, recovered: true, counted: true, mark: 0, entries }
+    Append { head: HEAD, stage: Stage::Serving, counted: true, mark: 0, entries }
 }
 
 fn claim() -> Claim {
     Claim {
         head: HEAD,
         renames: None,
-        group: Arc::new(Group { write: 1, followers: vec!["one".to_owned()] }),
+        groups: Arc::new(vec![Group { since: EPOCH, write: 1, followers: vec!["one".to_owned()] }]),
     }
 }
 
@@ -238,7 +238,7 @@ fn what_no_sender_writes_is_named() {
     let mut foreign = append(vec![put(1, b"v")]);
     foreign.head.epoch.counter += 1;
     assert_eq!(wire::decode_append(&wire::encode_append(&foreign)), Err(WireError::Epoch));
-    // Identity 16, cluster 8, epoch 16, then the flags.
+    // Identity 16, cluster 8, epoch 16, then the stage.
     let odd_flag = with_changed_byte(&wire::encode_append(&append(Vec::new())), 40, 4);
     assert_eq!(wire::decode_append(&odd_flag), Err(WireError::Range));
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::planted::Planted;
+use kv_core::Epoch;
+
 use crate::{DelayLaw, Group, Quorum};
 
 /// What a leader needs to know.
@@ -81,7 +83,8 @@ pub struct Limits {
 pub struct FollowerConfig {
     /// How far above its commit mark it takes versions.
     pub window_entries_max: u64,
-    /// Bytes of frames above its commit mark; past it only the next version in order is taken.
+    /// Bytes of frames above its commit mark; past it only what closes the gap above it is taken, which the
+    /// limit of the leader's log bounds.
     pub pending_bytes_max: usize,
     /// The caller writes down the records of [`Durable`](crate::Durable).
     pub durable: bool,
@@ -110,10 +113,10 @@ impl LeaderConfig {
 
 impl LeaderConfig {
     /// W and the followers, as promises name them.
-    pub(crate) fn group(&self) -> Group {
+    pub(crate) fn group(&self, since: Epoch) -> Group {
         let mut followers = self.followers.clone();
         followers.sort();
-        Group { write: self.quorum.write(), followers }
+        Group { since, write: self.quorum.write(), followers }
     }
 }
 

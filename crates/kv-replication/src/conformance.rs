@@ -13,7 +13,7 @@ use kv_core::{Command, Entry, Epoch, Key, NodeId, Version};
 use crate::engine::FollowerHandle;
 use crate::{
     Answer, Append, Claim, ClusterId, FollowerConfig, Group, Head, Held, Identity, Install, Part, Pull,
-    Refusal, Request, Transport, TransportError,
+    Refusal, Request, Stage, Transport, TransportError,
 };
 
 /// A transport with real followers at its other end.
@@ -70,13 +70,13 @@ fn head(follower: usize) -> Head {
 }
 
 fn append(follower: usize, entries: Vec<Entry>) -> Append {
-    Append { head: head(follower), recovered: true, counted: true, mark: 0, entries }
+    Append { head: head(follower), stage: Stage::Serving, counted: true, mark: 0, entries }
 }
 
 fn claim(follower: usize) -> Request {
     let followers = vec!["http://ключ:1".to_owned(), "http://two:2".to_owned()];
-    let group = Arc::new(Group { write: 2, followers });
-    Request::Claim(Claim { head: head(follower), renames: Some(ClusterId(3)), group })
+    let groups = Arc::new(vec![Group { since: Epoch { counter: 1, node: NodeId(1) }, write: 2, followers }]);
+    Request::Claim(Claim { head: head(follower), renames: Some(ClusterId(3)), groups })
 }
 
 /// A harness whose followers have promised the epoch.

@@ -13,8 +13,8 @@ use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, Version};
 use crate::overlay::Overlay;
 use crate::planted::Bug;
 use crate::{
-    Answer, Append, Claim, Durable, FollowerConfig, HELD_RANGES_MAX, Held, Identity, Image, Meta, RangeSet,
-    Record, Reply, Request, Standing,
+    Answer, Append, Claim, Durable, FollowerConfig, Group, HELD_RANGES_MAX, Held, Identity, Image, Meta,
+    RangeSet, Record, Reply, Request, Stage, Standing,
 };
 
 /// Holds what a leader sends, and says what it holds.
@@ -30,8 +30,8 @@ pub struct Follower {
     held: RangeSet,
     pending: Overlay,
     pending_bytes: usize,
-    /// Pending entries of epochs below this one have been dropped.
-    void_below: Epoch,
+    /// How far the leader of that epoch had come when it spoke last: what that means has been done.
+    stage: (Epoch, Stage),
     /// Committed entries only; and those of [`Follower::adopt`].
     store: Store,
     /// The mark that its leader has told it last.
@@ -73,7 +73,7 @@ impl Follower {
             held: RangeSet::new(),
             pending: Overlay::default(),
             pending_bytes: 0,
-            void_below: Epoch::ZERO,
+            stage: (Epoch::ZERO, Stage::Recovering),
             store,
             leader_mark: mark,
             transfer: None,
@@ -169,7 +169,7 @@ impl Follower {
             held: self.holds(),
             cluster: self.meta.cluster,
             promised_other: self.meta.promised_other,
-            group: self.meta.group.clone(),
+            groups: Arc::clone(&self.meta.groups),
             has_data: self.has_data(),
             diverged: self.meta.diverged,
         }
@@ -200,11 +200,13 @@ impl Follower {
     }
 
     fn promise(&mut self, claim: Claim) {
-        let Claim { head, group, .. } = claim;
+        let Claim { head, groups, .. } = claim;
         let before = self.meta.clone();
         self.meta.cluster = Some(head.cluster);
-        if self.meta.group.as_deref() != Some(&*group) {
-            self.meta.group = Some(group);
+        self.meta.claimed = groups;
+        if !self.meta.counts || self.config.planted.is(Bug::GroupTakenAtPromise) {
+            // It knows nothing of its own; what is on its way in is not in force yet.
+            self.meta.groups = self.groups_at(Stage::Recovering);
         }
         if head.epoch > self.meta.promised {
             self.meta.promise(head.epoch);
@@ -225,10 +227,10 @@ impl Follower {
     }
 
     fn take_in(&mut self, append: Append) {
-        let Append { head, recovered, counted, mark, entries } = append;
-        if recovered && self.void_below < head.epoch {
-            self.void_below = head.epoch;
-            self.drop_pending_of_others(head.epoch);
+        let Append { head, stage, counted, mark, entries } = append;
+        if self.stage < (head.epoch, stage) {
+            self.stage = (head.epoch, stage);
+            self.enter(head.epoch, stage);
         }
         for late in entries.iter().take_while(|entry| entry.version() <= self.mark) {
             self.config.planted.apply_late(&mut self.store, late);
@@ -252,6 +254,37 @@ impl Follower {
         }
         self.leader_mark = self.leader_mark.max(mark);
         self.advance_mark(mark.min(self.held.watermark()));
+    }
+
+    /// Its leader has come that far.
+    fn enter(&mut self, epoch: Epoch, stage: Stage) {
+        if stage == Stage::Recovering {
+            return;
+        }
+        self.drop_pending_of_others(epoch);
+        let complete = self.groups_at(Stage::Serving);
+        let groups = self.groups_at(stage);
+        // A restart forgets the stage: what is complete stays complete.
+        if self.meta.groups != groups && self.meta.groups != complete {
+            self.meta.groups = groups;
+            self.write_meta();
+        }
+    }
+
+    /// The groups in force when its leader has come that far.
+    fn groups_at(&self, stage: Stage) -> Arc<Vec<Group>> {
+        match (self.meta.claimed.as_slice(), stage) {
+            ([], _) => Arc::clone(&self.meta.groups),
+            (_, Stage::Changing) => Arc::clone(&self.meta.claimed),
+            ([_], _) => Arc::clone(&self.meta.claimed),
+            ([.., own], Stage::Serving) => Arc::new(vec![own.clone()]),
+            ([older @ .., own], Stage::Recovering) => {
+                match self.config.planted.is(Bug::GroupTakenAtPromise) {
+                    false => Arc::new(older.to_vec()),
+                    true => Arc::new(vec![own.clone()]),
+                }
+            }
+        }
     }
 
     fn hold(&mut self, entry: Entry) {

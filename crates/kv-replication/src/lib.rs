@@ -39,6 +39,7 @@
 mod config;
 mod delay;
 mod follower;
+mod group;
 mod leader;
 mod link;
 mod log;
@@ -65,13 +66,14 @@ mod transport;
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
 pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
 pub use follower::{Adopted, Follower};
+pub use group::{GROUPS_MAX, Group};
 pub use leader::{Committed, Event, Input, Leader, Output, PersistId, Phase, StartProblem, WriteError};
 pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
 #[cfg(feature = "engine")]
 pub use memory::MemoryTransport;
 pub use message::{
-    Answer, Append, Chunk, Claim, ClusterId, Group, HELD_RANGES_MAX, Head, Held, Identity, Install, Part,
-    Pull, Refusal, Reply, Request, Standing,
+    Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,
+    Refusal, Reply, Request, Stage, Standing,
 };
 pub use persist::{Durable, Image, Meta, Record};
 pub use planted::{Bug, Planted};

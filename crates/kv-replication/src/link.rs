@@ -7,6 +7,7 @@ use chacha20::rand_core::Rng;
 use kv_core::{Entry, Epoch, Version};
 use thiserror::Error;
 
+use crate::group::Need;
 use crate::log::Log;
 use crate::{DelayLine, Identity, Limits, RangeSet, Refusal, Standing, Time, Timing};
 
@@ -142,8 +143,8 @@ pub(crate) struct Pushing {
 pub(crate) struct Refill {
     /// Everything that was assigned when it came.
     pub(crate) through: Version,
-    /// How many others must confirm the epoch after it came.
-    pub(crate) others: usize,
+    /// How many others must confirm the epoch after it came, of each group.
+    pub(crate) needed: Vec<Need>,
     /// Requests from this one on were sent after it came.
     pub(crate) since: AttemptId,
     /// Who has confirmed.
@@ -168,6 +169,8 @@ pub(crate) struct Link {
     pub(crate) pushing: Option<Pushing>,
     /// What it holds under the leader's epoch.
     pub(crate) acked: RangeSet,
+    /// It has room for nothing above, as far as is known.
+    pub(crate) room_last: Option<Version>,
     /// Entries on the simulated wire.
     pub(crate) line: DelayLine,
     /// Entries that are due and neither acknowledged nor under way.
@@ -198,6 +201,7 @@ impl Link {
             granted: false,
             pushing: None,
             acked: RangeSet::new(),
+            room_last: None,
             line: DelayLine::new(),
             ready: RangeSet::new(),
             attempts: Vec::new(),
@@ -252,6 +256,7 @@ impl Link {
     pub(crate) fn next_batch(&mut self, log: &Log, limits: &Limits) -> Option<(Vec<Entry>, RangeSet)> {
         self.ready.first()?;
         let window_last = self.acked.watermark().saturating_add(limits.window_entries_max);
+        let window_last = self.room_last.map_or(window_last, |last| last.min(window_last));
         let mut entries = Vec::new();
         let mut bytes = 0;
         for version in self.ready.iter().flatten() {

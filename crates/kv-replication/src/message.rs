@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kv_core::{Entry, Epoch, NodeId, Version};
 use thiserror::Error;
 
-use crate::RangeSet;
+use crate::{Group, RangeSet};
 
 /// The identity of one history of writes. Nodes of different clusters never mix their data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,15 +19,6 @@ pub struct Identity {
     pub node: NodeId,
     /// How often it was emptied, by an operator or because it held other content than its leader.
     pub resets: u64,
-}
-
-/// W and the followers, as every node of a history knows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// W.
-    pub write: usize,
-    /// The names (addresses) of the followers, sorted.
-    pub followers: Vec<String>,
 }
 
 /// For whom a request is, and in whose name it comes.
@@ -63,8 +54,21 @@ pub struct Claim {
     pub head: Head,
     /// The cluster that this leader, by an operator's decision, goes on from: its members change over.
     pub renames: Option<ClusterId>,
-    /// W and the followers from now on.
-    pub group: Arc<Group>,
+    /// The groups in force, oldest first, and as the last one the leader's own, which may be on its way
+    /// in. At most [`GROUPS_MAX`](crate::GROUPS_MAX), and never none.
+    pub groups: Arc<Vec<Group>>,
+}
+
+/// How far a leader has come. Later stages are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// What older epochs have left may still be needed.
+    Recovering,
+    /// The recovery is complete, and pending entries of older epochs are void. The leader's group is to be
+    /// adopted beside those in force; nothing is written yet.
+    Changing,
+    /// As before, and the leader's group is the only one in force.
+    Serving,
 }
 
 /// Entries under the sender's epoch, and how far everything is committed.
@@ -72,8 +76,8 @@ pub struct Claim {
 pub struct Append {
     /// For whom, and by whom. The epoch must be the promised one; it is that of every entry too.
     pub head: Head,
-    /// The sender's recovery is complete: pending entries of older epochs are void.
-    pub recovered: bool,
+    /// How far the sender has come.
+    pub stage: Stage,
     /// The follower has got back what it lost: it counts from now on.
     pub counted: bool,
     /// Everything up to this version is committed.
@@ -158,8 +162,8 @@ pub struct Standing {
     pub cluster: Option<ClusterId>,
     /// The highest epoch that it promised to another node than that of `held.promised`.
     pub promised_other: Epoch,
-    /// W and the followers, as its leader named them.
-    pub group: Option<Arc<Group>>,
+    /// The groups in force as it knows them, oldest first.
+    pub groups: Arc<Vec<Group>>,
     /// It holds an entry of any epoch, from any source.
     pub has_data: bool,
     /// It has met other content at this version, and holds nothing until it has taken a snapshot.

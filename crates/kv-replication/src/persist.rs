@@ -56,8 +56,10 @@ pub struct Meta {
     pub promised: Epoch,
     /// The highest epoch that it promised to another node than that of `promised`.
     pub promised_other: Epoch,
-    /// W and the followers.
-    pub group: Option<Arc<Group>>,
+    /// The groups in force as it knows them, oldest first.
+    pub groups: Arc<Vec<Group>>,
+    /// Those that the leader it has promised named: the last is that leader's own.
+    pub claimed: Arc<Vec<Group>>,
     /// As a leader: the last epoch at which its own log was known to hold every committed entry.
     pub authoritative: Option<Epoch>,
     /// Its content cannot be trusted, since this version was found to differ.
@@ -102,7 +104,8 @@ impl Meta {
             cluster: None,
             promised: Epoch::ZERO,
             promised_other: Epoch::ZERO,
-            group: None,
+            groups: Arc::default(),
+            claimed: Arc::default(),
             authoritative: None,
             diverged: None,
         }

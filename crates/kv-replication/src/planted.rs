@@ -37,11 +37,15 @@ pub enum Bug {
     LogCutAboveMark,
     /// Promises are counted although one who made them may have lost its memory since.
     PromisesNotConfirmed,
+    /// A follower takes the group of a leader for the one in force as soon as it has promised.
+    GroupTakenAtPromise,
+    /// While a group comes in, a commit needs only its own W.
+    ChangeNotJoint,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 18] = [
         Bug::StaleAnswerIsAck,
         Bug::AckBeforePersist,
         Bug::RecoveryWithTooFew,
@@ -58,6 +62,8 @@ impl Bug {
         Bug::FreshWithoutOne,
         Bug::LogCutAboveMark,
         Bug::PromisesNotConfirmed,
+        Bug::GroupTakenAtPromise,
+        Bug::ChangeNotJoint,
     ];
 }
 

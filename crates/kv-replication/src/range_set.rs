@@ -159,6 +159,15 @@ impl RangeSet {
             .filter(|gap| !gap.is_empty())
     }
 
+    /// The first version from `from` on that is not in the set.
+    #[must_use]
+    pub fn first_missing(&self, from: Version) -> Version {
+        match self.ranges.range(..=from).next_back() {
+            Some((_, &last)) if last >= from => last.saturating_add(1), // neighbours have grown together
+            _ => from,
+        }
+    }
+
     /// The set's lowest `ranges_max` ranges.
     #[must_use]
     pub fn lowest(&self, ranges_max: usize) -> Self {
@@ -249,6 +258,7 @@ mod tests {
             low.ranges.extend(high.take_through(ask.0).ranges);
             prop_assert!(low.iter().flatten().eq(twin.range(..=ask.0).copied()));
             prop_assert!(high.iter().flatten().eq(twin.range(ask.0 + 1..).copied()));
+            prop_assert_eq!(set.first_missing(ask.0), (ask.0..).find(|v| !twin.contains(v)).unwrap());
             let prefix = (1..).take_while(|v| twin.contains(v)).last().unwrap_or(0);
             prop_assert_eq!(set.watermark(), prefix);
             prop_assert_eq!(set.len(), twin.len() as u64);

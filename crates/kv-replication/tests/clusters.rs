@@ -13,7 +13,8 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// What counts as a fault, beside every lost, doubled or late message.
-const FAULTS: [&str; 8] = [
+const FAULTS: [&str; 9] = [
+    "messages forged",
     "cuts",
     "pauses",
     "resets",
@@ -46,7 +47,8 @@ fn run_all(first: u64, seeds: u64, options: Options) -> Result<Counters, Box<Fai
                             };
                             assert!(
                                 sum(&["client writes"]) >= 1_000 && sum(&FAULTS) >= 10,
-                                "nothing happened in {seed}"
+                                "nothing happened in {seed}: {:?}",
+                                report.counters
                             );
                             let mut totals = totals.lock().unwrap();
                             for (name, count) in report.counters {

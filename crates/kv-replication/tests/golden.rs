@@ -32,7 +32,11 @@ scenarios! {
     asynchronous_write
     attempt_timeout
     batching
-    changed_quorum_waits
+    changed_followers
+    changed_followers_too_few_stay
+    changed_quorum
+    changed_quorum_interrupted
+    changed_quorum_needs_all
     claim_lost_and_repeated
     claim_meets_a_higher_promise
     clear_and_late_put
@@ -49,6 +53,7 @@ scenarios! {
     follower_reset
     follower_restarts_empty
     foreign_history
+    full_follower
     given_up_attempts_stay_given_up
     higher_epoch_voids_pending
     late_ack_after_answer

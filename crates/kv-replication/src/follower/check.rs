@@ -41,8 +41,9 @@ impl Follower {
         // The mark that this very request brings already makes room.
         let mark = self.mark.max(append.mark.min(self.held.watermark()));
         let last = mark.saturating_add(self.config.window_entries_max).min(VERSION_MAX);
-        let mut bytes = self.pending_bytes;
-        let mut before = 0;
+        let (mut bytes, mut before) = (self.pending_bytes, 0);
+        let first_missing = self.held.first_missing(1);
+        let mut next = first_missing;
         for entry in &append.entries {
             let version = entry.version();
             if entry.epoch() != append.head.epoch || version <= before {
@@ -52,10 +53,14 @@ impl Follower {
             if version > last {
                 return Err(Refusal::BeyondWindow { version, last });
             }
-            bytes += entry.frame().len();
-            if bytes > self.config.pending_bytes_max && version > self.held.watermark() + 1 {
-                return Err(Refusal::BeyondWindow { version, last: self.held.watermark() + 1 });
+            if version == next {
+                next = self.held.first_missing(version + 1); // closes a gap, so that the mark can pass
+            } else if self.held.contains(version) {
+                continue;
+            } else if bytes + entry.frame().len() > self.config.pending_bytes_max {
+                return Err(Refusal::BeyondWindow { version, last: first_missing });
             }
+            bytes += entry.frame().len();
         }
         match append.entries.iter().find(|entry| self.differs(entry)) {
             None => Ok(()),

@@ -93,10 +93,13 @@ impl Leader {
         }
         match self.phase {
             Phase::Deposed { by } => return Verdict::Refuse(self.deposed(by)),
-            Phase::Asking | Phase::Claiming | Phase::Pulling | Phase::Recovering => {
+            Phase::Asking | Phase::Claiming | Phase::Pulling | Phase::Recovering | Phase::Changing => {
                 return match self.start_problem() {
                     // Waiting alone will not change these.
-                    problem @ (StartProblem::Unfit { .. } | StartProblem::TwoHistories { .. }) => {
+                    problem @ (StartProblem::Unfit { .. }
+                    | StartProblem::TwoHistories { .. }
+                    | StartProblem::TooFewStay { .. }
+                    | StartProblem::TooManyChanges { .. }) => {
                         Verdict::Refuse(WriteError::Recovering(problem))
                     }
                     _ => Verdict::Park,

@@ -5,9 +5,10 @@ use kv_core::{Epoch, Store};
 
 use super::pull::Pulls;
 use super::{Event, Leader, Output, Phase, StartProblem};
+use crate::group::Need;
 use crate::link::backoff;
 use crate::planted::Bug;
-use crate::{AttemptId, ClusterId, LinkError, LinkState, Refusal, Standing, Time};
+use crate::{AttemptId, ClusterId, Group, LinkError, LinkState, Refusal, Standing, Time};
 
 /// How a leader comes to hold every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub(super) enum Way {
 #[derive(Debug, Default)]
 pub(super) struct Start {
     pub(super) way: Way,
-    /// How many promises the way needs.
-    pub(super) needed: usize,
+    /// How many promises the way needs, of each group.
+    needs: Vec<Need>,
     round: Option<Round>,
     /// Whose promises it rests on: bit i for the follower with index i.
     pub(super) members: u64,
@@ -58,13 +59,31 @@ impl Start {
     pub(super) fn grants(&self, follower: usize) -> bool {
         matches!(self.way, Way::Fresh | Way::Loss) && self.members & (1 << follower) != 0
     }
+
+    /// Whether the promises of these are enough.
+    fn is_enough(&self, set: u64) -> bool {
+        self.needs.iter().all(|need| need.is_met(set))
+    }
+
+    /// For people: how many promises are needed of the group that needs most.
+    fn needed(&self) -> usize {
+        self.needs.iter().map(|need| need.count).max().unwrap_or(0)
+    }
 }
 
 struct Plan {
     way: Way,
-    needed: usize,
+    needs: Vec<Need>,
+    groups: Vec<Group>,
     cluster: ClusterId,
     renames: Option<ClusterId>,
+}
+
+impl Plan {
+    /// The group begins with this leader.
+    fn anew(way: Way, count: usize, cluster: ClusterId, renames: Option<ClusterId>) -> Self {
+        Self { way, needs: vec![Need { of: u64::MAX, count }], groups: Vec::new(), cluster, renames }
+    }
 }
 
 impl Leader {
@@ -75,6 +94,7 @@ impl Leader {
             Phase::Claiming => self.try_count_promises(now),
             Phase::Pulling => self.try_build(now),
             Phase::Recovering => self.try_serve(now),
+            Phase::Changing => self.try_complete(now),
             Phase::Serving | Phase::Deposed { .. } => {}
         }
         self.tell_problem();
@@ -118,7 +138,7 @@ impl Leader {
                 let bit = 1 << follower;
                 self.start.round.as_ref().is_some_and(|round| round.members & !round.confirmed & bit != 0)
             }
-            (Phase::Recovering | Phase::Serving, LinkState::Waiting) => true,
+            (phase, LinkState::Waiting) => phase.has_recovered(),
             _ => false,
         }
     }
@@ -136,20 +156,21 @@ impl Leader {
 
     /// For whom or what the start waits.
     pub(super) fn start_problem(&self) -> StartProblem {
-        let needed = self.start.needed;
         match self.phase {
-            Phase::Claiming => {
-                StartProblem::Promises { promised: self.promised_by().count_ones() as usize, needed }
-            }
+            Phase::Claiming => StartProblem::Promises {
+                promised: self.promised_by().count_ones() as usize,
+                needed: self.start.needed(),
+            },
             Phase::Pulling => StartProblem::Pulling { followers: self.start.pulls.waiting() },
             Phase::Recovering => StartProblem::Behind {
                 through: self.start.through,
                 level: self.level().count_ones() as usize,
                 needed: self.config.quorum.write().max(self.must_be_level().count_ones() as usize),
             },
+            Phase::Changing => self.change_problem(),
             _ => match self.plan() {
                 Err(problem) => problem,
-                Ok(plan) => StartProblem::Promises { promised: 0, needed: plan.needed },
+                Ok(_) => StartProblem::Promises { promised: 0, needed: self.start.needed() },
             },
         }
     }
@@ -157,15 +178,16 @@ impl Leader {
     /// Chooses a way and an epoch, as soon as enough followers have answered.
     fn try_claim(&mut self, now: Time) {
         let Ok(plan) = self.plan() else { return };
-        let Plan { way, needed, cluster, renames } = plan;
+        let Plan { way, needs, groups, cluster, renames } = plan;
         self.start.way = way;
-        self.start.needed = needed;
+        self.start.needs = needs;
         self.renames = renames;
         self.phase = Phase::Claiming;
         let counter = self.promised.max(self.meta.promised).counter.saturating_add(1);
         self.epoch = Epoch { counter, node: self.node() };
         self.meta.promise(self.epoch);
         self.meta.cluster = Some(cluster);
+        self.take_groups(groups);
         self.note_meta();
         for link in &mut self.links {
             link.claimed = false;
@@ -175,34 +197,33 @@ impl Leader {
     }
 
     fn try_count_promises(&mut self, now: Time) {
-        let candidates = |link: &&crate::link::Link| {
-            matches!(link.state, LinkState::Waiting | LinkState::Claiming)
-                && link.answered().is_some_and(|standing| self.is_candidate(standing))
-        };
-        if self.links.iter().filter(candidates).count() < self.start.needed {
+        let candidates = self.answered().filter(|(follower, standing)| {
+            let state = self.links.get(*follower).map(|link| link.state);
+            matches!(state, Some(LinkState::Waiting | LinkState::Claiming)) && self.is_candidate(standing)
+        });
+        let candidates = candidates.fold(0, |set, (follower, _)| set | (1 << follower));
+        if !self.start.is_enough(candidates) {
             return self.start_over(now, false);
         }
         if !self.disk.has_meta() {
             return;
         }
-        let (promised, needed) = (self.promised_by(), self.start.needed);
-        let enough = |set: u64| set.count_ones() as usize >= needed;
-        if self.config.planted.is(Bug::PromisesNotConfirmed) && enough(promised) {
+        let (promised, since) = (self.promised_by(), self.next_attempt());
+        if self.config.planted.is(Bug::PromisesNotConfirmed) && self.start.is_enough(promised) {
             return self.promises_are_there(now, promised);
         }
-        let since = self.next_attempt();
-        match &mut self.start.round {
-            Some(round) => {
-                round.members &= promised;
-                if enough(round.confirmed & promised) {
-                    let members = round.confirmed & promised;
-                    self.promises_are_there(now, members);
-                } else if !enough(round.members) {
-                    self.start.round = None;
-                }
+        match self.start.round.take() {
+            Some(Round { members, confirmed, .. })
+                if self.start.is_enough(confirmed & members & promised) =>
+            {
+                self.promises_are_there(now, confirmed & members & promised);
             }
-            None if needed == 0 => self.promises_are_there(now, 0),
-            None if enough(promised) => {
+            Some(Round { since, members, confirmed }) if self.start.is_enough(members & promised) => {
+                self.start.round = Some(Round { since, members: members & promised, confirmed });
+            }
+            Some(_) => {}
+            None if self.start.is_enough(0) => self.promises_are_there(now, 0),
+            None if self.start.is_enough(promised) => {
                 self.start.round = Some(Round { since, members: promised, confirmed: 0 });
             }
             None => {}
@@ -212,6 +233,10 @@ impl Leader {
     fn promises_are_there(&mut self, now: Time, members: u64) {
         self.start.round = None;
         self.start.members = members;
+        if matches!(self.start.way, Way::OwnLog | Way::Union) && self.groups_have_changed() {
+            self.start_over(now, false);
+            return self.try_claim(now);
+        }
         match self.start.way {
             Way::Fresh => self.build(now, Store::new(), 0, &Default::default()),
             Way::OwnLog if self.somebody_else_may_have_led() => {
@@ -270,36 +295,30 @@ impl Leader {
         let Some(cluster) = cluster else {
             return self.plan_fresh();
         };
-        let plan = |way, needed| Plan { way, needed, cluster, renames: None };
-        let kept: Vec<usize> = self
-            .answered()
-            .filter(|(_, standing)| standing.cluster == Some(cluster) && is_kept(standing))
-            .map(|(follower, _)| follower)
-            .collect();
-        let quorum = self.config.quorum;
-        let mut recovery = quorum.recovery();
-        if self.config.planted.is(Bug::RecoveryWithTooFew) {
-            recovery = recovery.saturating_sub(1);
-        }
-        let own_log = own.is_some() && !self.start.own_log_refuted;
-        let (way, needed) = if own_log { (Way::OwnLog, quorum.write()) } else { (Way::Union, recovery) };
-        match self.check_groups(cluster) {
-            Ok(()) if kept.len() >= needed => return Ok(plan(way, needed)),
-            Ok(()) if own_log && kept.len() >= recovery => return Ok(plan(Way::Union, recovery)),
-            Err(problem) if !self.may_lose() => return Err(problem),
-            _ => {}
+        let groups = self.groups_in_force(cluster);
+        let kept = self.answered().filter(|(_, it)| it.cluster == Some(cluster) && is_kept(it));
+        let kept = kept.fold(0, |set, (follower, _)| set | (1 << follower));
+        let changeable = self.check_groups(&groups);
+        let own_log = Some(Way::OwnLog).filter(|_| own.is_some() && !self.start.own_log_refuted);
+        let mut short = None;
+        for way in own_log.into_iter().chain([Way::Union]) {
+            let needs = self.promises_needed(&groups, way);
+            match needs.iter().find(|need| !need.is_met(kept)) {
+                None if changeable.is_ok() => return Ok(Plan { way, needs, groups, cluster, renames: None }),
+                None => {}
+                Some(need) if short.is_none_or(|short: Need| need.count < short.count) => short = Some(*need),
+                Some(_) => {}
+            }
         }
         if self.may_lose() {
             let left = self.answered().filter(|(_, it)| it.has_data && it.cluster == Some(cluster)).count();
-            return Ok(Plan { way: Way::Loss, needed: left, cluster: self.drawn, renames: Some(cluster) });
+            return Ok(Plan::anew(Way::Loss, left, self.drawn, Some(cluster)));
         }
-        let lost = self.answered().map(|(follower, _)| follower).filter(|i| !kept.contains(i)).collect();
-        Err(StartProblem::TooFew {
-            kept: kept.len(),
-            needed: needed.min(recovery),
-            missing: self.missing(),
-            lost,
-        })
+        changeable?;
+        let lost = self.answered().map(|(follower, _)| follower).filter(|it| kept & (1 << it) == 0).collect();
+        let (kept, needed) = short.map_or((0, 0), |need| (need.among(kept), need.count));
+        let changed = self.is_changed(&groups);
+        Err(StartProblem::TooFew { kept, needed, missing: self.missing(), lost, changed })
     }
 
     fn plan_fresh(&self) -> Result<Plan, StartProblem> {
@@ -307,7 +326,7 @@ impl Leader {
         let careless = self.config.planted.is(Bug::FreshWithoutOne) && answered + 1 >= all;
         let decided = self.config.new_history && self.all_asked() && self.config.quorum.is_met(answered);
         if answered == all || careless || decided {
-            return Ok(Plan { way: Way::Fresh, needed: answered, cluster: self.drawn, renames: None });
+            return Ok(Plan::anew(Way::Fresh, answered, self.drawn, None));
         }
         Err(StartProblem::Waiting { followers: self.missing() })
     }
@@ -322,18 +341,6 @@ impl Leader {
         }
     }
 
-    /// A history that was written with another W, or for other followers, is not taken over: how many
-    /// promises are enough would depend on how far the change had got when its leader died.
-    fn check_groups(&self, cluster: ClusterId) -> Result<(), StartProblem> {
-        let standing =
-            |(_, it): (usize, &'_ Standing)| it.group.clone().filter(|_| it.cluster == Some(cluster));
-        let mut others = self.answered().filter_map(standing).chain(self.meta.group.clone());
-        if others.any(|group| group != self.group) {
-            return Err(StartProblem::GroupChanged { missing: self.missing() });
-        }
-        Ok(())
-    }
-
     /// A follower that answers in a way that waiting alone will not change.
     fn unfit(&self) -> Option<StartProblem> {
         self.links.iter().enumerate().find_map(|(follower, link)| {
@@ -346,11 +353,11 @@ impl Leader {
         })
     }
 
-    fn answered(&self) -> impl Iterator<Item = (usize, &Standing)> {
+    pub(super) fn answered(&self) -> impl Iterator<Item = (usize, &Standing)> {
         self.links.iter().enumerate().filter_map(|(follower, link)| Some((follower, link.answered()?)))
     }
 
-    fn missing(&self) -> Vec<usize> {
+    pub(super) fn missing(&self) -> Vec<usize> {
         self.links.iter().enumerate().filter(|(_, link)| link.standing.is_none()).map(|(i, _)| i).collect()
     }
 

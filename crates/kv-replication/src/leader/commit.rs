@@ -68,6 +68,7 @@ impl Leader {
         link.granted = false;
         link.refill = None;
         link.pushing = None;
+        self.forget_adopted(follower);
         for version in self.mark + 1..=self.log.last() {
             if let Some(slot) = self.log.get_mut(version).filter(|slot| !slot.committed) {
                 slot.acks &= !(1 << follower);
@@ -96,7 +97,7 @@ impl Leader {
     /// Commits `version` as soon as W followers and the leader itself hold it.
     pub(super) fn commit_if_held(&mut self, version: Version) {
         let Some(slot) = self.log.get(version) else { return };
-        let met = self.config.quorum.is_met(slot.acks.count_ones() as usize);
+        let met = self.is_met(slot.acks);
         if !slot.committed && met && self.holds(version) {
             self.commit(version);
         }

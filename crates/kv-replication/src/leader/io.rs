@@ -152,9 +152,10 @@ pub enum StartProblem {
     },
     /// Too few of those who answered have kept their memory.
     #[error(
-        "{kept} followers have answered and kept their memory, and {needed} are needed to know every acknowledged write; no answer from [{}], without memory: [{}]; ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
+        "{kept} followers have answered and kept their memory, and {needed} are needed to know every acknowledged write; no answer from [{}], without memory: [{}]; {}ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
         numbers(missing),
-        numbers(lost)
+        numbers(lost),
+        if *changed { "the last W and list of followers may still do; " } else { "" }
     )]
     TooFew {
         /// How many have kept their memory.
@@ -165,15 +166,35 @@ pub enum StartProblem {
         missing: Vec<usize>,
         /// Who has answered, and has lost its memory.
         lost: Vec<usize>,
+        /// The history was written with another W or list of followers, which may have more of them.
+        changed: bool,
     },
-    /// W or the list of followers is not what the history was written with.
+    /// W or the list of followers is not what the history was written with; then all must answer.
     #[error(
-        "the history was written with another W or other followers, and changing them is not possible yet: start with the old ones, or go on as a new cluster with ACCEPT_DATA_LOSS; no answer from [{}]",
+        "W or the list of followers has changed: waiting for an answer of followers {}; take out of the list who will not come back",
         numbers(missing)
     )]
     GroupChanged {
         /// Who has not answered.
         missing: Vec<usize>,
+    },
+    /// The list has too little in common with that which the history was written with.
+    #[error(
+        "{stay} of the followers of the last list are in this one, and {needed} must be: change fewer at a time, or go on as a new cluster with ACCEPT_DATA_LOSS"
+    )]
+    TooFewStay {
+        /// How many are in both.
+        stay: usize,
+        /// How many must be.
+        needed: usize,
+    },
+    /// So many changes have been begun, and none of them completed.
+    #[error(
+        "{limit} changes of W or the list of followers have been begun, and none was completed: start with the settings of one of them"
+    )]
+    TooManyChanges {
+        /// [`GROUPS_MAX`](crate::GROUPS_MAX).
+        limit: usize,
     },
     /// The followers belong to two histories.
     #[error(
@@ -217,6 +238,16 @@ pub enum StartProblem {
         /// How many must.
         needed: usize,
     },
+    /// It has everything, and lets its W and its list of followers take over from the last ones.
+    #[error(
+        "waiting until {needed} followers of the last list have taken note of the new W and list, {adopted} have"
+    )]
+    Adopting {
+        /// How many have.
+        adopted: usize,
+        /// How many must.
+        needed: usize,
+    },
 }
 
 /// Where the leader is in its life.
@@ -230,6 +261,8 @@ pub enum Phase {
     Pulling,
     /// Has every acknowledged write, and waits until W followers have them under its epoch.
     Recovering,
+    /// All followers have them too, and take note of a new W or list of followers.
+    Changing,
     /// Takes writes.
     Serving,
     /// Has met a higher epoch, and has stopped.
@@ -237,6 +270,13 @@ pub enum Phase {
         /// That epoch.
         by: Epoch,
     },
+}
+
+impl Phase {
+    /// It has every acknowledged write, under its own epoch.
+    pub(crate) fn has_recovered(self) -> bool {
+        matches!(self, Self::Recovering | Self::Changing | Self::Serving)
+    }
 }
 
 /// Something that an operator wants to know.

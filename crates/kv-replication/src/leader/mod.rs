@@ -2,6 +2,7 @@
 
 mod admission;
 mod ask;
+mod change;
 mod commit;
 mod io;
 mod persist;
@@ -24,8 +25,8 @@ use crate::link::{Asked, Attempt, Link};
 use crate::log::Log;
 use crate::writes::Writes;
 use crate::{
-    Append, AttemptId, Claim, ClusterId, Group, Head, Image, LeaderConfig, LinkError, LinkState, LinkStatus,
-    Meta, RangeSet, Request, Time,
+    Append, AttemptId, Claim, ClusterId, Head, Image, LeaderConfig, LinkError, LinkState, LinkStatus, Meta,
+    RangeSet, Request, Stage, Time,
 };
 
 /// The stream of the seed that the jitter of retries is drawn from; the low ones are the delays.
@@ -44,7 +45,7 @@ const JITTER_STREAM: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Leader {
     config: LeaderConfig,
-    group: Arc<Group>,
+    change: change::Change,
     meta: Meta,
     /// The id of the cluster, if it begins a new one.
     drawn: ClusterId,
@@ -97,7 +98,7 @@ impl Leader {
         }
         let mut leader = Self {
             jitter: stream(config.seed, JITTER_STREAM),
-            group: Arc::new(config.group()),
+            change: change::Change::none(config.group(Epoch::ZERO)),
             links: (0..config.quorum.followers()).map(|_| Link::new()).collect(),
             config,
             drawn: cluster,
@@ -257,7 +258,7 @@ impl Leader {
             (LinkState::Waiting, _) if idle && next_mark <= now => {
                 self.send(now, follower, Asked::Probe, |_| Some(Request::Probe)); // what it said may be old news
             }
-            (LinkState::Claiming, Phase::Recovering | Phase::Serving) if idle => {
+            (LinkState::Claiming, phase) if idle && phase.has_recovered() => {
                 self.begin(now, follower);
                 self.poll_link(now, follower);
             }
@@ -288,9 +289,14 @@ impl Leader {
         let Some(link) = self.links.get_mut(follower) else { return };
         link.next_mark = now + self.config.timing.mark_interval;
         let counted = link.granted && !link.counts;
-        let (recovered, mark) = (self.phase == Phase::Serving, self.mark);
+        let stage = match self.phase {
+            Phase::Serving => Stage::Serving,
+            Phase::Changing => Stage::Changing,
+            _ => Stage::Recovering,
+        };
+        let mark = self.mark;
         self.send(now, follower, Asked::Append(versions), |head| {
-            Some(Request::Append(Append { head: head?, recovered, counted, mark, entries }))
+            Some(Request::Append(Append { head: head?, stage, counted, mark, entries }))
         });
     }
 
@@ -298,11 +304,11 @@ impl Leader {
         if let Some(link) = self.links.get_mut(follower) {
             link.state = LinkState::Claiming;
         }
-        let group = Arc::clone(&self.group);
+        let groups = Arc::clone(&self.change.claimed);
         // Only those who were asked for their memory change over; a late one is refused and shown.
         let renames = self.renames.filter(|_| self.phase == Phase::Claiming);
         self.send(now, follower, Asked::Claim, |head| {
-            Some(Request::Claim(Claim { head: head?, renames, group }))
+            Some(Request::Claim(Claim { head: head?, renames, groups }))
         });
     }
 

@@ -70,7 +70,7 @@ impl Leader {
         let mark = self.mark;
         let Some(link) = self.links.get_mut(follower) else { return };
         let Some(pushing) = &mut link.pushing else { return };
-        if !last && held.mark < pushing.base {
+        if !last && held.ranges.watermark() < pushing.base {
             pushing.chunk += 1;
             pushing.after = after;
             return;

@@ -5,21 +5,31 @@
 //! lead by a promise that was forgotten needs one of them.
 
 use super::{Event, Leader, Output};
+use crate::group::Need;
 use crate::link::{Link, Refill};
 use crate::planted::Bug;
-use crate::{AttemptId, Held};
+use crate::{AttemptId, Group, Held};
 
 impl Leader {
     /// Takes note of a follower whose acknowledgements do not count yet.
     pub(super) fn start_refill(&mut self, follower: usize) {
         let given = self.start.grants(follower);
-        let kept = self.links.iter().enumerate().filter(|(i, link)| *i != follower && link.counts).count();
+        let kept = self.counting().filter(|(other, _)| *other != follower);
+        let kept = kept.fold(0, |set, (other, _)| set | (1 << other));
+        let names = &self.config.followers;
+        // Of each group that is in force: the rival may lead by any of them.
+        let of_group = |group: &Group| {
+            let Need { of, count } = group.write_need(names);
+            let of = of & !(1 << follower);
+            Need { of, count: count.min(Need { of, count }.among(kept)) }
+        };
         let careless = self.config.planted.is(Bug::LostMemoryCounts);
         let through = if careless { 0 } else { self.log.last() };
-        let others = if given || careless { 0 } else { self.config.quorum.write().min(kept) };
+        let needed =
+            if given || careless { Vec::new() } else { self.change.claimed.iter().map(of_group).collect() };
         let since = AttemptId(self.next_attempt);
         if let Some(link) = self.links.get_mut(follower).filter(|link| link.refill.is_none()) {
-            link.refill = Some(Refill { through, others, since, confirmed: 0 });
+            link.refill = Some(Refill { through, needed, since, confirmed: 0 });
             link.granted = false;
         }
     }
@@ -34,7 +44,7 @@ impl Leader {
             if counts && index != follower && attempt >= refill.since {
                 refill.confirmed |= 1 << follower;
             }
-            let enough = refill.confirmed.count_ones() as usize >= refill.others;
+            let enough = refill.needed.iter().all(|need| need.is_met(refill.confirmed));
             if !link.granted && enough && link.acked.watermark() >= refill.through && link.is_streaming() {
                 link.granted = true;
                 link.next_mark = self.now;

@@ -2,7 +2,7 @@
 
 use std::mem::discriminant;
 
-use kv_core::Epoch;
+use kv_core::{Epoch, Version};
 
 use super::{Event, Leader, Output, Phase};
 use crate::link::{Asked, Attempt, Link};
@@ -112,6 +112,10 @@ impl Leader {
 
     fn on_appended(&mut self, follower: usize, attempt: AttemptId, versions: &RangeSet, held: &Held) {
         self.announce(follower);
+        self.note_adopted(follower, attempt);
+        if let Some(link) = self.links.get_mut(follower) {
+            link.room_last = None;
+        }
         self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
         self.confirm(follower, attempt, held);
     }
@@ -132,20 +136,26 @@ impl Leader {
                 self.give_back(now, follower, attempt, LinkError::NewIdentity);
                 return self.withdraw_acks(follower);
             }
+            Refusal::BeyondWindow { last, .. } => return self.wait_for_room(follower, attempt, last),
             Refusal::Conflict { .. } => self.withdraw_acks(follower),
-            Refusal::WrongCluster { .. }
-            | Refusal::NotPromised { .. }
-            | Refusal::Malformed { .. }
-            | Refusal::BeyondWindow { .. } => {}
+            Refusal::WrongCluster { .. } | Refusal::NotPromised { .. } | Refusal::Malformed { .. } => {}
         }
         self.give_back(now, follower, attempt, refusal.into());
+    }
+
+    /// The follower is full, and well: until it answers again it gets only what it has room for.
+    fn wait_for_room(&mut self, follower: usize, attempt: &Attempt, last: Version) {
+        if let Some(link) = self.links.get_mut(follower) {
+            link.take_back(attempt);
+            link.room_last = Some(last);
+        }
     }
 
     fn on_probed(&mut self, now: Time, follower: usize, standing: Box<Standing>) {
         if let Err(error) = self.check_identity(follower, standing.held.identity) {
             return self.link_failed(now, follower, error);
         }
-        let started = matches!(self.phase, Phase::Recovering | Phase::Serving);
+        let started = self.phase.has_recovered();
         // Whoever holds another history has promised nothing that concerns this one.
         if started && standing.has_data && standing.cluster != self.meta.cluster {
             let refusal = Refusal::WrongCluster { held: standing.cluster };

@@ -50,8 +50,6 @@ impl Leader {
         self.log = log;
         self.start.through = self.log.last();
         self.phase = Phase::Recovering;
-        self.meta.group = Some(self.group.clone());
-        self.note_meta();
         for link in &mut self.links {
             link.line = Default::default(); // what is written again draws no delay
             link.ready = Default::default();
@@ -72,22 +70,29 @@ impl Leader {
     }
 
     /// Those who must be level before anything is written, so that this start need not be repeated with
-    /// an operator's help if the leader stops soon: all whom it has made count.
+    /// an operator's help if the leader stops soon: all whom it has made count. And all, if the group
+    /// changes: each of them may be needed from then on.
     pub(super) fn must_be_level(&self) -> u64 {
-        let members = (0..self.links.len()).filter(|follower| self.start.grants(*follower));
+        let all = self.change.is_under_way();
+        let members = (0..self.links.len()).filter(|follower| all || self.start.grants(*follower));
         members.fold(0, |set, follower| set | (1 << follower))
     }
 
-    /// Serves as soon as W followers hold everything.
+    /// Goes on as soon as W followers hold everything.
     pub(super) fn try_serve(&mut self, now: Time) {
         let (level, must) = (self.level(), self.must_be_level());
-        let enough = self.config.quorum.is_met(level.count_ones() as usize) && level & must == must;
+        let enough = self.is_met(level) && level & must == must;
         let own = self.holds(self.start.through) && self.mark >= self.start.through;
         if !enough || !own || !self.disk.has_meta() {
             return;
         }
+        if self.change.is_under_way() { self.start_changing(now) } else { self.serve(now) }
+    }
+
+    pub(super) fn serve(&mut self, now: Time) {
         self.phase = Phase::Serving;
         self.meta.authoritative = Some(self.epoch);
+        self.meta.groups = std::sync::Arc::clone(&self.change.claimed);
         self.note_meta();
         let (epoch, cluster, recovered) = (self.epoch, self.cluster(), self.start.through);
         self.outputs.push_back(Output::Event(Event::Serving { epoch, cluster, recovered }));

@@ -12,6 +12,7 @@ use super::invariants::one_content_per_version::Truth;
 use super::invariants::{self, Violation};
 use super::network::Network;
 use super::nodes::{FollowerNode, LeaderNode, Letter};
+use super::settings::Settings;
 use super::shape::{Dice, Shape};
 use super::{Failure, Options, Report};
 use crate::delay::stream;
@@ -24,7 +25,7 @@ use crate::{
 /// The words of the trace that are kept.
 const TRACE_LINES_MAX: usize = 400;
 /// Leader processes at a time.
-pub(super) const LEADERS: usize = 2;
+pub(super) const LEADERS: usize = 3;
 
 /// How often what happened, by name.
 pub type Counters = BTreeMap<&'static str, u64>;
@@ -41,6 +42,7 @@ pub(super) enum Event {
     Fault,
     Undo(Fault),
     Heal,
+    Look,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ pub(super) struct Cluster {
     next_event: u64,
     pub(super) dice: Dice,
     pub(super) network: Network,
+    pub(super) settings: Settings,
     pub(super) followers: Vec<FollowerNode>,
     pub(super) leaders: Vec<LeaderNode>,
     next_id: u64,
@@ -74,6 +77,7 @@ impl Cluster {
         let mut cluster = Self {
             followers: (0..shape.followers as u64).map(FollowerNode::down).collect(),
             leaders: (0..LEADERS as u64).map(|leader| LeaderNode::down(1_000 + leader)).collect(),
+            settings: Settings::new(shape.first.clone()),
             shape,
             options,
             seed,
@@ -111,6 +115,7 @@ impl Cluster {
         self.start_leader(0)?;
         self.schedule(Duration::from_secs(1), Event::Client);
         self.schedule(Duration::from_secs(5), Event::Fault);
+        self.schedule(Duration::from_secs(5), Event::Look);
         self.schedule(self.shape.heals_at.since(Time::ZERO), Event::Heal);
         while let Some(((at, _), event)) = self.events.pop_first() {
             if at > self.shape.ends_at {
@@ -119,11 +124,10 @@ impl Cluster {
             self.now = at;
             self.step(event)?;
         }
-        let leader = self.leaders.iter().find_map(|node| node.machine.as_ref());
-        invariants::equal_after_healing::check(
-            leader,
-            self.followers.iter().map(|node| node.machine.as_ref()),
-        )
+        let leader = self.leaders.iter().find(|node| node.machine.is_some());
+        let listed = leader.map(|node| node.setting.list.as_slice()).unwrap_or_default();
+        let listed = listed.iter().map(|node| self.followers[*node].machine.as_ref());
+        invariants::equal_after_healing::check(leader.and_then(|node| node.machine.as_ref()), listed)
     }
 
     fn step(&mut self, event: Event) -> Result<(), Violation> {
@@ -150,6 +154,7 @@ impl Cluster {
             Event::Fault => self.strike(),
             Event::Undo(fault) => self.undo(fault),
             Event::Heal => self.heal(),
+            Event::Look => self.look(),
         }
     }
 
@@ -198,19 +203,20 @@ impl Cluster {
     }
 
     pub(super) fn start_leader(&mut self, leader: usize) -> Result<(), Violation> {
-        let (id, cluster) = (self.new_id(), self.new_id().0);
-        let Some(config) = self.shape.leader(id.0) else { return Ok(()) };
+        let (id, cluster, setting) = (self.new_id(), self.new_id().0, self.choose_setting());
+        let Some(config) = self.shape.leader(id.0, &setting) else { return Ok(()) };
         let node = &mut self.leaders[leader];
         let blank = node.disk.image.meta.promised == kv_core::Epoch::ZERO;
         let image = if config.durable && !blank { node.disk.image.clone() } else { Image::new(id) };
         node.life += 1;
         node.paused_until = Time::ZERO;
-        node.serving = false;
         node.tick_at = None;
+        node.setting = setting;
         node.disk = Disk::new(image.clone());
         node.machine = Some(Leader::restart(image, ClusterId(cluster), config));
         let life = node.life;
-        self.note(&[2, leader as u64], || format!("leader {leader} starts as {id:?}"));
+        let words = format!("leader {leader} starts as {id:?} with {:?}", node.setting);
+        self.note(&[2, leader as u64], || words);
         self.tell_leader(leader, life, Input::Tick)
     }
 
@@ -235,7 +241,7 @@ impl Cluster {
         };
         let words = if self.options.trace { format!("{request:?}") } else { String::new() };
         let done = machine.handle(request);
-        invariants::bounded_queues::follower(machine, 130)?;
+        invariants::bounded_queues::follower(machine, self.shape.window())?;
         let refusal = done.then.as_ref().err().map(super::faults::refusal_name);
         let letter = Letter { leader, life, address, attempt, reply: done.then };
         self.note(&[3, leader as u64, follower as u64, attempt.0], || {
@@ -269,6 +275,7 @@ impl Cluster {
         };
         let node = &mut self.followers[follower];
         if let Some(held) = held {
+            node.has_counted |= held.counts;
             let disk = self.shape.durable[follower].then_some(&node.disk.image);
             invariants::marks_never_fall::check(&mut node.shown_mark, held)?;
             self.answers.note(held, disk)?;
@@ -327,7 +334,7 @@ impl Cluster {
     }
 
     /// Hands an input to a leader, and does what it says.
-    fn tell_leader(&mut self, leader: usize, life: u64, input: Input) -> Result<(), Violation> {
+    pub(super) fn tell_leader(&mut self, leader: usize, life: u64, input: Input) -> Result<(), Violation> {
         let node = &mut self.leaders[leader];
         if node.life != life {
             return Ok(());
@@ -339,7 +346,7 @@ impl Cluster {
             let output = machine.poll_output(self.now);
             for (entry, _) in machine.take_commits() {
                 self.counters.entry("commits").and_modify(|count| *count += 1).or_insert(1);
-                self.answers.check(&entry, self.shape.write)?;
+                self.answers.check(&entry, self.leaders[leader].setting.write)?;
                 self.truth.commit(entry)?;
             }
             match output {
@@ -368,7 +375,7 @@ impl Cluster {
                     Request::Pull(_) => self.count("chunks pulled"),
                     _ => {}
                 }
-                let wire = (leader, follower);
+                let wire = (leader, self.leaders[leader].setting.list[follower]);
                 for delay in self.network.there(wire, &self.shape, &mut self.dice) {
                     self.schedule(delay, Event::Arrive { wire, life, attempt, request: request.clone() });
                 }
@@ -396,7 +403,9 @@ impl Cluster {
                 self.note(&[5, leader as u64], || format!("leader {leader}: {event:?}"));
                 if let Told::Serving { recovered, .. } = event {
                     self.count(if recovered == 0 { "fresh starts" } else { "recoveries" });
-                    self.leaders[leader].serving = true;
+                    if self.settings.note_served(&self.leaders[leader].setting) {
+                        self.count("changes of the group completed");
+                    }
                     if let Some(machine) = &self.leaders[leader].machine {
                         invariants::no_acknowledged_write_lost::check(&self.truth, machine)?;
                     }
@@ -419,15 +428,22 @@ impl Cluster {
                 invariants::no_dirty_read::check(&self.truth, machine.store(), &key)?;
             }
         }
-        let leader = self.dice.pick(LEADERS);
-        let up = |node: &LeaderNode| node.machine.is_some();
-        let leader = if up(&self.leaders[leader]) { leader } else { (leader + 1) % LEADERS };
+        // Most clients know who leads; some ask one that has been replaced.
+        let serving = self.leaders.iter().rposition(LeaderNode::serves).filter(|_| self.dice.chance(90));
+        let leader = serving.unwrap_or_else(|| self.dice.pick(LEADERS));
         let node = &self.leaders[leader];
         let Some(machine) = node.machine.as_ref().filter(|_| node.paused_until <= self.now) else {
             return Ok(());
         };
         invariants::no_dirty_read::check(&self.truth, machine.store(), &key)?;
-        let life = node.life;
+        let burst = if self.dice.chance(10) { self.dice.roll(self.shape.burst()) } else { 0 };
+        (0..=burst).try_for_each(|_| self.write_to(leader))
+    }
+
+    /// A client sends a write to a leader.
+    pub(super) fn write_to(&mut self, leader: usize) -> Result<(), Violation> {
+        let life = self.leaders[leader].life;
+        let key = format!("k{}", self.dice.roll(12));
         let command = match (Key::parse(&key), self.dice.roll(40)) {
             (Ok(key), 0..=33) => {
                 Command::put(key, &self.next_write.to_le_bytes()).unwrap_or_else(|_| Command::no_op())

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, Event, LEADERS};
 use super::invariants::Violation;
-use super::nodes::Letter;
-use crate::{Phase, Refusal, Time};
+use super::nodes::{LeaderNode, Letter};
+use crate::{Input, Phase, Refusal, Time};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
@@ -15,6 +15,8 @@ pub(super) enum Fault {
     SlowNetwork,
     SlowDisk(usize),
     Astray,
+    /// One of a storm: it strikes, and is over soon.
+    Gust,
 }
 
 impl Cluster {
@@ -24,15 +26,28 @@ impl Cluster {
         if self.now + until_next < self.shape.heals_at {
             self.schedule(until_next, Event::Fault);
         }
-        if !self.leaders.iter().any(|node| node.serving) {
+        if self.settings.is_unused() {
             return Ok(()); // a history has to begin before it can be in danger
         }
+        if self.dice.chance(self.shape.storms) {
+            self.count("storms");
+            for _ in 0..3 + self.dice.roll(6) {
+                let after = self.dice.between(Duration::ZERO, Duration::from_millis(150));
+                self.schedule(after, Event::Undo(Fault::Gust));
+            }
+            return Ok(());
+        }
         let lasts = self.dice.between(Duration::from_millis(50), Duration::from_secs(20));
+        self.one_fault(lasts)
+    }
+
+    /// Something goes wrong for so long.
+    fn one_fault(&mut self, lasts: Duration) -> Result<(), Violation> {
         let follower = self.dice.pick(self.followers.len());
         let leader = self.dice.pick(LEADERS);
-        match self.dice.roll(9) {
+        match self.dice.roll(10) {
             0 | 1 => self.kill_follower(follower, lasts),
-            2 => self.kill_leader(leader, lasts / 4),
+            2 => return self.kill_leader(leader, lasts / 4),
             3 | 4 => {
                 let (there, back) = [(true, true), (true, false), (false, true)][self.dice.pick(3)];
                 self.count("cuts");
@@ -45,6 +60,7 @@ impl Cluster {
             }
             6 => self.reset(follower),
             7 => self.slow_down(follower, lasts),
+            8 => self.forge(follower),
             _ => return self.rival_or_astray(follower, lasts),
         }
         Ok(())
@@ -71,6 +87,11 @@ impl Cluster {
             Fault::SlowNetwork => self.network.slow = false,
             Fault::SlowDisk(follower) => self.followers[follower].slow_disk = false,
             Fault::Astray => self.network.led_astray = None,
+            Fault::Gust if self.now < self.shape.heals_at => {
+                let lasts = self.dice.between(Duration::ZERO, Duration::from_millis(120));
+                return self.one_fault(lasts);
+            }
+            Fault::Gust => {}
             Fault::FollowerDies(_) => {}
         }
         Ok(())
@@ -89,7 +110,21 @@ impl Cluster {
         let keep = self.dice.pick(LEADERS);
         (0..LEADERS).for_each(|leader| self.end_leader(leader));
         self.shape.rivals = false;
+        self.shape.regroups = false; // whatever has been begun is brought to its end
         self.start_leader(keep)
+    }
+
+    /// The operator looks in: a change that cannot be completed, because the new list has too few of
+    /// those who have kept their memory, is given up.
+    pub(super) fn look(&mut self) -> Result<(), Violation> {
+        self.schedule(Duration::from_secs(10), Event::Look);
+        let Some(leader) = self.leaders.iter().position(|node| node.machine.is_some()) else { return Ok(()) };
+        if self.leaders.iter().any(LeaderNode::serves) || !self.settings.swap() {
+            return Ok(());
+        }
+        self.count("changes of the group given up");
+        self.end_leader(leader);
+        self.start_leader(leader)
     }
 
     fn kill_follower(&mut self, follower: usize, lasts: Duration) {
@@ -109,12 +144,19 @@ impl Cluster {
         self.schedule(lasts, Event::Undo(Fault::FollowerDies(follower)));
     }
 
-    fn kill_leader(&mut self, leader: usize, lasts: Duration) {
-        if self.leaders[leader].machine.is_some() {
-            self.count("leaders killed");
-            self.end_leader(leader);
-            self.schedule(lasts, Event::Undo(Fault::LeaderDies(leader)));
+    /// Some are asked to stop first, and may still get a write.
+    fn kill_leader(&mut self, leader: usize, lasts: Duration) -> Result<(), Violation> {
+        if self.leaders[leader].machine.is_none() {
+            return Ok(());
         }
+        if self.dice.chance(20) {
+            self.tell_leader(leader, self.leaders[leader].life, Input::Drain)?;
+            self.write_to(leader)?;
+        }
+        self.count("leaders killed");
+        self.end_leader(leader);
+        self.schedule(lasts, Event::Undo(Fault::LeaderDies(leader)));
+        Ok(())
     }
 
     fn end_leader(&mut self, leader: usize) {
@@ -178,12 +220,16 @@ impl Cluster {
     }
 
     /// Whether one more follower may be without its memory.
-    fn may_lose(&self, follower: usize) -> bool {
-        let without = self.followers.iter().enumerate().filter(|(index, node)| match &node.machine {
-            Some(machine) => *index == follower || !machine.standing().held.counts,
-            None => *index == follower || !self.shape.durable[*index] || !node.disk.image.meta.counts,
+    pub(super) fn may_lose(&self, follower: usize) -> bool {
+        let (most, listed) = self.settings.losses();
+        let without = self.followers.iter().enumerate().filter(|(index, node)| {
+            let counts = match &node.machine {
+                Some(machine) => machine.standing().held.counts,
+                None => self.shape.durable[*index] && node.disk.image.meta.counts,
+            };
+            *index == follower || (!counts && node.has_counted && listed.contains(index))
         });
-        without.count() < self.shape.write
+        without.count() <= most || !listed.contains(&follower)
     }
 }
 

@@ -18,9 +18,11 @@
 mod cluster;
 mod disk;
 mod faults;
+mod forged;
 mod invariants;
 mod network;
 mod nodes;
+mod settings;
 mod shape;
 
 use std::fmt;

@@ -3,7 +3,8 @@
 use kv_core::NodeId;
 
 use super::disk::Disk;
-use crate::{AttemptId, Follower, Image, Leader, PersistId, Reply, Time};
+use super::shape::Setting;
+use crate::{AttemptId, Follower, Image, Leader, PersistId, Phase, Reply, Time};
 
 /// An answer on its way to the attempt of a leader that asked.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct FollowerNode {
     pub(super) life: u64,
     pub(super) paused_until: Time,
     pub(super) slow_disk: bool,
+    /// It has counted: if it does not any more, it has lost something.
+    pub(super) has_counted: bool,
     /// The highest mark that it has shown in this memory.
     pub(super) shown_mark: (u64, kv_core::Version),
 }
@@ -37,7 +40,7 @@ pub(super) struct LeaderNode {
     pub(super) paused_until: Time,
     /// The tick that is scheduled.
     pub(super) tick_at: Option<Time>,
-    pub(super) serving: bool,
+    pub(super) setting: Setting,
 }
 
 impl Letter {
@@ -56,12 +59,17 @@ impl FollowerNode {
             life: 0,
             paused_until: Time::ZERO,
             slow_disk: false,
+            has_counted: false,
             shown_mark: (0, 0),
         }
     }
 }
 
 impl LeaderNode {
+    pub(super) fn serves(&self) -> bool {
+        self.machine.as_ref().is_some_and(|leader| leader.phase() == Phase::Serving)
+    }
+
     pub(super) fn down(id: u64) -> Self {
         Self {
             machine: None,
@@ -69,7 +77,7 @@ impl LeaderNode {
             life: 0,
             paused_until: Time::ZERO,
             tick_at: None,
-            serving: false,
+            setting: Setting { write: 0, list: Vec::new() },
         }
     }
 }

@@ -32,11 +32,27 @@ impl Dice {
     }
 }
 
+/// What an operator starts a leader with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) write: usize,
+    /// By link: the node that it leads to.
+    pub(super) list: Vec<usize>,
+}
+
 /// The constants of one run.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
+    /// Nodes that can be followers.
     pub(super) followers: usize,
-    pub(super) write: usize,
+    /// What the first leader is started with.
+    pub(super) first: Setting,
+    /// W and the list of followers change during the run.
+    pub(super) regroups: bool,
+    /// Percent of faults that are a storm of them.
+    pub(super) storms: u64,
+    /// Logs, windows and buffers have room for a few entries only.
+    tight: bool,
     /// By follower.
     pub(super) durable: Vec<bool>,
     pub(super) durable_leader: bool,
@@ -56,10 +72,15 @@ impl Shape {
     pub(super) fn new(seed: u64, options: Options, dice: &mut Dice) -> Self {
         let followers = 2 + dice.pick(4);
         let disks = dice.roll(3);
+        let regroups = followers > 2 && dice.chance(40);
+        let listed = if regroups { 2 + dice.pick(followers - 1) } else { followers };
         let ends_at = Time::ZERO + options.simulated;
         Self {
             followers,
-            write: 1 + dice.pick(followers),
+            first: Setting { write: 1 + dice.pick(listed), list: (0..listed).collect() },
+            regroups,
+            storms: [0, 20, 60][dice.pick(3)],
+            tight: dice.chance(50),
             durable: (0..followers).map(|_| disks == 0 || disks == 1 && dice.chance(50)).collect(),
             durable_leader: dice.chance(40),
             lost: dice.roll(4),
@@ -74,8 +95,19 @@ impl Shape {
         }
     }
 
-    pub(super) fn leader(&self, seed: u64) -> Option<LeaderConfig> {
-        let mut config = LeaderConfig::new(Quorum::new(self.followers, self.write).ok()?);
+    /// The window of a follower; that of its leader is smaller.
+    pub(super) fn window(&self) -> u64 {
+        if self.tight { 26 } else { 130 }
+    }
+
+    /// Writes that a client may send at once.
+    pub(super) fn burst(&self) -> u64 {
+        if self.tight { 30 } else { 3 }
+    }
+
+    pub(super) fn leader(&self, seed: u64, setting: &Setting) -> Option<LeaderConfig> {
+        let mut config = LeaderConfig::new(Quorum::new(setting.list.len(), setting.write).ok()?);
+        config.followers = setting.list.iter().map(|node| format!("node-{node}")).collect();
         config.seed = self.seed ^ seed;
         let law = DelayLaw::uniform(self.seed, Duration::ZERO, Duration::from_millis(20 * (self.seed % 4)));
         config.delays = law.unwrap_or(DelayLaw::NONE);
@@ -83,9 +115,10 @@ impl Shape {
         config.planted = self.options.planted();
         config.timing.mark_interval = Duration::from_secs(1);
         config.timing.replication_timeout = Duration::from_millis(700);
-        config.limits.log_entries_max = 40;
-        config.limits.log_entries_hard_max = 120;
-        config.limits.window_entries_max = 100;
+        let log_entries_max = if self.tight { 3 + (self.seed % 5) as usize } else { 40 };
+        config.limits.log_entries_max = log_entries_max;
+        config.limits.log_entries_hard_max = log_entries_max * 3;
+        config.limits.window_entries_max = self.window() * 3 / 4;
         config.limits.batch_entries_max = 5;
         config.limits.writes_in_flight_max = 60;
         Some(config)
@@ -94,9 +127,9 @@ impl Shape {
     pub(super) fn follower(&self, follower: usize) -> FollowerConfig {
         FollowerConfig {
             durable: self.durable[follower],
-            window_entries_max: 130,
+            window_entries_max: self.window(),
+            pending_bytes_max: if self.tight { 300 } else { 256 << 20 },
             planted: self.options.planted(),
-            ..FollowerConfig::default()
         }
     }
 }

@@ -14,7 +14,7 @@
 //! | `settle` | everything on the wires is delivered, and what that causes, until nothing travels |
 //! | `tick MS`, `run MS` | the clock advances; with `run` everything sent meanwhile is delivered at once |
 //! | `crash N`, `reset N` | N starts again without memory, as a new node; an operator empties N |
-//! | `restart [setting=value …]` | the leader ends, and another one without memory starts; what was on the wires is lost |
+//! | `restart [list=N,N,…] [setting=value …]` | the leader ends, and another one without memory starts, perhaps with other followers, which must be among those of `cluster`; what was on the wires is lost |
 //! | `readdress N M` | the address of N leads to M from now on |
 //! | `forge N [epoch=E] [cluster=C] [mark=V] [KEY=VALUE@VERSION …]` | an append that this leader never sent; epoch and cluster are the leader's own, if not given |
 //! | `drain` | the leader takes no more writes |
@@ -182,6 +182,10 @@ impl Lab {
             }
             ["restart", settings @ ..] => {
                 self.nodes += 1;
+                if let Some(list) = settings.iter().find_map(|setting| setting.strip_prefix("list=")) {
+                    self.addresses = parse::list(list);
+                    self.wires = self.addresses.iter().map(|_| Vec::new()).collect();
+                }
                 let n = format!("n={}", self.wires.len());
                 let settings: Vec<&str> = [n.as_str()].into_iter().chain(settings.iter().copied()).collect();
                 let node = NodeId(LEADER.0 + self.nodes);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Command, Epoch, Key, NodeId};
-use kv_replication::{Append, Claim, ClusterId, DelayLaw, FollowerConfig, Group, Head, LeaderConfig, Quorum};
+use kv_replication::{
+    Append, Claim, ClusterId, DelayLaw, FollowerConfig, Group, Head, LeaderConfig, Quorum, Stage,
+};
 
 /// The leader of an epoch that is not this leader's own.
 const RIVAL: NodeId = NodeId(0xffff);
@@ -27,6 +29,9 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
         let (timing, limits) = (&mut leader.timing, &mut leader.limits);
         match name {
             "n" | "w" | "no_start" => {}
+            "list" => {
+                leader.followers = list(value).iter().map(|it| format!("follower-{}", it + 1)).collect();
+            }
             "new_history" => leader.new_history = true,
             "accept_data_loss" => leader.accept_data_loss = true,
             "delays" => leader.delays = delays(value),
@@ -38,6 +43,7 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
             "window_entries_max" => limits.window_entries_max = number(value),
             "batch_entries_max" => limits.batch_entries_max = number(value) as usize,
             "requests_in_flight_max" => limits.requests_in_flight_max = number(value) as usize,
+            "follower_pending_bytes_max" => follower.pending_bytes_max = number(value) as usize,
             "follower_window_entries_max" => follower.window_entries_max = number(value),
             other => panic!("no such setting: {other}"),
         }
@@ -47,13 +53,14 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
 
 /// What somebody else's leader asks before it sends anything.
 pub(crate) fn claim(head: Head, config: &LeaderConfig) -> Claim {
-    let group = Group { write: config.quorum.write(), followers: config.followers.clone() };
-    Claim { head, renames: None, group: Arc::new(group) }
+    let (write, followers) = (config.quorum.write(), config.followers.clone());
+    let group = Group { since: Epoch { counter: 1, node: RIVAL }, write, followers };
+    Claim { head, renames: None, groups: Arc::new(vec![group]) }
 }
 
 /// An append with this head, unless `words` name another epoch or cluster.
 pub(crate) fn append(head: Head, words: &[&str]) -> Append {
-    let mut append = Append { head, recovered: true, counted: true, mark: 0, entries: Vec::new() };
+    let mut append = Append { head, stage: Stage::Serving, counted: true, mark: 0, entries: Vec::new() };
     for word in words {
         match word.split_once('=').unwrap() {
             ("epoch", counter) => {
@@ -75,6 +82,11 @@ pub(crate) fn append(head: Head, words: &[&str]) -> Append {
 /// The index of what scripts number from 1.
 pub(crate) fn index(word: &str) -> usize {
     number(word) as usize - 1
+}
+
+/// `1,3` as indices.
+pub(crate) fn list(word: &str) -> Vec<usize> {
+    word.split(',').map(index).collect()
 }
 
 pub(crate) fn millis(word: &str) -> Duration {

@@ -3,7 +3,7 @@
 use kv_core::{Entry, Item};
 use kv_replication::{
     Answer, Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output,
-    Phase, RangeSet, Refusal, Reply, Request, StartProblem, Time, WriteError,
+    Phase, RangeSet, Refusal, Reply, Request, Stage, StartProblem, Time, WriteError,
 };
 
 pub(crate) fn output(output: &Output) -> String {
@@ -80,10 +80,14 @@ fn sent(request: &Request) -> String {
     match request {
         Request::Probe => "probe".to_owned(),
         Request::Claim(claim) => format!("claim for epoch {}", claim.head.epoch.counter),
-        Request::Append(Append { recovered, counted, mark, entries, .. }) => {
-            let recovering = if *recovered { "" } else { ", recovering" };
+        Request::Append(Append { stage, counted, mark, entries, .. }) => {
+            let stage = match stage {
+                Stage::Recovering => ", recovering",
+                Stage::Changing => ", changing",
+                Stage::Serving => "",
+            };
             let counted = if *counted { ", you count" } else { "" };
-            format!("append {:?}, mark {mark}{recovering}{counted}", versions(entries))
+            format!("append {:?}, mark {mark}{stage}{counted}", versions(entries))
         }
         Request::Install(install) => {
             let (chunk, base) = (install.chunk, install.base);
