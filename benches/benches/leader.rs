@@ -51,7 +51,7 @@ impl Cluster {
             let key = format!("key-{}", self.writes % keys * 7_919 % keys);
             let command = Command::put(Key::parse(&key).unwrap(), &[b'v'; 64]).unwrap();
             let deadline = self.now + Duration::from_secs(60);
-            self.handle(Input::Write { id: WriteId(self.writes), command, deadline });
+            self.handle(Input::Write { id: WriteId(self.writes), command, acks: None, deadline });
         }
         self.settle();
     }

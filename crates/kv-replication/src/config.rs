@@ -56,6 +56,8 @@ pub struct Timing {
 pub struct Limits {
     /// Writes that wait for their answer; past it `overloaded`.
     pub writes_in_flight_max: usize,
+    /// Linearizable reads that wait for their confirmation; past it `overloaded`.
+    pub reads_waiting_max: usize,
     /// Entries in the log; past it committed ones leave.
     pub log_entries_max: usize,
     /// Bytes of frames in the log; past it committed entries leave.
@@ -136,6 +138,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             writes_in_flight_max: 10_000,
+            reads_waiting_max: 10_000,
             log_entries_max: 250_000,
             log_bytes_max: 64 << 20,
             log_entries_hard_max: 1_000_000,

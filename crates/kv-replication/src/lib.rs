@@ -67,7 +67,9 @@ pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
 pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
 pub use follower::{Adopted, Follower};
 pub use group::{GROUPS_MAX, Group};
-pub use leader::{Committed, Event, Input, Leader, Output, PersistId, Phase, StartProblem, WriteError};
+pub use leader::{
+    Committed, Event, Input, Leader, Output, PersistId, Phase, ReadError, ReadId, StartProblem, WriteError,
+};
 pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
 #[cfg(feature = "engine")]
 pub use memory::MemoryTransport;

@@ -169,6 +169,8 @@ pub(crate) struct Link {
     pub(crate) pushing: Option<Pushing>,
     /// What it holds under the leader's epoch.
     pub(crate) acked: RangeSet,
+    /// A read waits for an answer to something that is sent from now on.
+    pub(crate) is_asked: bool,
     /// It has room for nothing above, as far as is known.
     pub(crate) room_last: Option<Version>,
     /// Entries on the simulated wire.
@@ -201,6 +203,7 @@ impl Link {
             granted: false,
             pushing: None,
             acked: RangeSet::new(),
+            is_asked: false,
             room_last: None,
             line: DelayLine::new(),
             ready: RangeSet::new(),

@@ -13,8 +13,8 @@ pub(crate) struct Slot {
     /// Bit i: the follower with index i has acknowledged it at the current epoch.
     pub(crate) acks: u64,
     pub(crate) committed: bool,
-    /// The write that waits for its answer.
-    pub(crate) waiter: Option<WriteId>,
+    /// The write that waits for its answer, and the acknowledgements that it waits for.
+    pub(crate) waiter: Option<(WriteId, usize)>,
 }
 
 /// A contiguous run of versions that ends at the newest one.
@@ -50,7 +50,7 @@ impl Log {
         self.bytes
     }
 
-    pub(crate) fn push(&mut self, entry: Entry, waiter: Option<WriteId>) {
+    pub(crate) fn push(&mut self, entry: Entry, waiter: Option<(WriteId, usize)>) {
         debug_assert_eq!(entry.version(), self.last() + 1);
         self.bytes += entry.frame().len();
         self.slots.push_back(Slot { entry, acks: 0, committed: false, waiter });

@@ -10,11 +10,18 @@ use crate::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId(pub u64);
 
+/// What a client wants, and how many acknowledgements it waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) command: Command,
+    pub(crate) acks: usize,
+}
+
 /// Where a write stands.
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
     /// It has no version: the leader is still finding out whether it can take it.
-    Parked(Command),
+    Parked(Wanted),
     /// It is in the log.
     Assigned(Version),
 }
@@ -39,9 +46,9 @@ impl Writes {
     }
 
     pub(crate) fn add(&mut self, id: WriteId, stage: Stage, deadline: Time) {
-        if let Stage::Parked(command) = &stage {
+        if let Stage::Parked(wanted) = &stage {
             self.parked.insert(id);
-            self.parked_bytes += command.frame_bytes();
+            self.parked_bytes += wanted.command.frame_bytes();
         }
         self.open.insert(id, (stage, deadline));
         self.deadlines.insert((deadline, id));
@@ -50,9 +57,9 @@ impl Writes {
     pub(crate) fn remove(&mut self, id: WriteId) -> Option<(Stage, Time)> {
         let (stage, deadline) = self.open.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
-        if let Stage::Parked(command) = &stage {
+        if let Stage::Parked(wanted) = &stage {
             self.parked.remove(&id);
-            self.parked_bytes -= command.frame_bytes();
+            self.parked_bytes -= wanted.command.frame_bytes();
         }
         Some((stage, deadline))
     }
@@ -70,6 +77,14 @@ impl Writes {
     /// The oldest parked write.
     pub(crate) fn first_parked(&self) -> Option<WriteId> {
         self.parked.first().copied()
+    }
+
+    /// How many acknowledgements a parked write waits for.
+    pub(crate) fn acks_wanted(&self, id: WriteId) -> Option<usize> {
+        match self.open.get(&id) {
+            Some((Stage::Parked(wanted), _)) => Some(wanted.acks),
+            _ => None,
+        }
     }
 
     /// Every write that has a version, oldest first.

@@ -57,6 +57,9 @@ scenarios! {
     given_up_attempts_stay_given_up
     higher_epoch_voids_pending
     late_ack_after_answer
+    linearizable_read
+    linearizable_read_deposed
+    linearizable_read_unconfirmed
     log_truncation
     log_truncation_within_reach
     log_waits_for_a_slow_follower
@@ -86,4 +89,6 @@ scenarios! {
     write_quorum_3_of_3
     write_quorum_4_of_5
     write_too_late
+    write_wants_fewer
+    write_wants_more
 }

@@ -126,7 +126,7 @@ impl LeaderHandle {
             core.next_write += 1;
             core.waiters.insert(id, answer);
             let now = self.clock().now();
-            core.leader.handle(now, Input::Write { id, command, deadline });
+            core.leader.handle(now, Input::Write { id, command, acks: None, deadline });
         }
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped))
@@ -263,6 +263,7 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
                     let _ = waiter.send(result);
                 }
             }
+            Output::Read { .. } => {}
             // Only a durable leader has any, and this loop runs none.
             Output::Persist { id, .. } => core.leader.handle(now, Input::Persisted { id }),
             Output::Event(event) => events.push(event),

@@ -1,10 +1,10 @@
 //! Whether a write gets a version, and what it is told if time runs out.
 
-use kv_core::{Command, Epoch, VERSION_MAX};
+use kv_core::{Epoch, VERSION_MAX};
 
 use super::{Leader, Output, Phase, StartProblem, WriteError};
 use crate::link::Link;
-use crate::writes::Stage;
+use crate::writes::{Stage, Wanted};
 use crate::{LinkState, Time, WriteId};
 
 enum Verdict {
@@ -16,25 +16,25 @@ enum Verdict {
 
 impl Leader {
     /// A new write: all that can refuse it is looked at before anything changes.
-    pub(super) fn admit(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
+    pub(super) fn admit(&mut self, now: Time, id: WriteId, wanted: Wanted, deadline: Time) {
         if deadline <= now {
             // Too late for a version, which could only end as unknown.
-            self.writes.add(id, Stage::Parked(command), deadline);
+            self.writes.add(id, Stage::Parked(wanted), deadline);
             return self.answer_late(id);
         }
         if self.writes.len() >= self.config.limits.writes_in_flight_max {
             return self.answer(id, Err(WriteError::Overloaded { limit: "writes_in_flight_max" }));
         }
-        match self.judge(now) {
-            Verdict::Admit => self.assign(now, id, command, deadline),
+        match self.judge(now, wanted.acks) {
+            Verdict::Admit => self.assign(now, id, wanted, deadline),
             Verdict::Park
-                if self.writes.parked_bytes() + command.frame_bytes()
+                if self.writes.parked_bytes() + wanted.command.frame_bytes()
                     > self.config.limits.parked_bytes_max =>
             {
                 self.answer(id, Err(WriteError::Overloaded { limit: "parked_bytes_max" }));
             }
             Verdict::Park => {
-                self.writes.add(id, Stage::Parked(command), deadline);
+                self.writes.add(id, Stage::Parked(wanted), deadline);
                 self.ask_again(now);
             }
             Verdict::Refuse(error) => self.answer(id, Err(error)),
@@ -44,11 +44,12 @@ impl Leader {
     /// The followers have changed: what was parked may be decided now.
     pub(super) fn unpark(&mut self, now: Time) {
         while let Some(id) = self.writes.first_parked() {
-            match self.judge(now) {
+            let acks = self.writes.acks_wanted(id).unwrap_or(0);
+            match self.judge(now, acks) {
                 Verdict::Park => return self.ask_again(now),
                 Verdict::Admit => {
-                    if let Some((Stage::Parked(command), deadline)) = self.writes.remove(id) {
-                        self.assign(now, id, command, deadline);
+                    if let Some((Stage::Parked(wanted), deadline)) = self.writes.remove(id) {
+                        self.assign(now, id, wanted, deadline);
                     }
                 }
                 Verdict::Refuse(error) => {
@@ -75,7 +76,9 @@ impl Leader {
         };
         let error = match (stage, self.phase) {
             (Stage::Assigned(version), _) => self.unknown(version),
-            (Stage::Parked(_), Phase::Serving) => self.no_quorum(),
+            (Stage::Parked(wanted), Phase::Serving) => {
+                self.no_quorum(self.config.quorum.write().max(wanted.acks))
+            }
             (Stage::Parked(_), Phase::Deposed { by }) => self.deposed(by),
             (Stage::Parked(_), _) => WriteError::Recovering(self.start_problem()),
         };
@@ -87,7 +90,7 @@ impl Leader {
     }
 
     /// What a new write would meet now.
-    fn judge(&self, now: Time) -> Verdict {
+    fn judge(&self, now: Time, acks: usize) -> Verdict {
         if self.draining {
             return Verdict::Refuse(WriteError::Draining);
         }
@@ -110,7 +113,8 @@ impl Leader {
         if let Some(limit) = self.limit_reached() {
             return Verdict::Refuse(WriteError::Overloaded { limit });
         }
-        if self.config.quorum.is_met(self.up()) {
+        let required = self.config.quorum.write().max(acks);
+        if self.up() >= required {
             return Verdict::Admit;
         }
         let news_age_max = self.config.timing.news_age_max;
@@ -118,7 +122,7 @@ impl Leader {
             !link.is_up() && link.down_seen.is_some_and(|seen| now.since(seen) <= news_age_max)
         };
         let maybe_up = self.links.len() - self.links.iter().filter(known_down).count();
-        if self.config.quorum.is_met(maybe_up) { Verdict::Park } else { Verdict::Refuse(self.no_quorum()) }
+        if maybe_up >= required { Verdict::Park } else { Verdict::Refuse(self.no_quorum(required)) }
     }
 
     /// Old news of a follower's failure decides nothing: it is asked at once.
@@ -158,7 +162,7 @@ impl Leader {
         WriteError::Deposed { by, required: self.config.quorum.write() }
     }
 
-    fn no_quorum(&self) -> WriteError {
-        WriteError::NoQuorum { up: self.up(), required: self.config.quorum.write() }
+    fn no_quorum(&self, required: usize) -> WriteError {
+        WriteError::NoQuorum { up: self.up(), required }
     }
 }

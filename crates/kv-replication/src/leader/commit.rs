@@ -2,21 +2,21 @@
 
 use std::ops::RangeInclusive;
 
-use kv_core::{Command, Version};
+use kv_core::Version;
 
 use super::{Committed, Leader, WriteError};
 use crate::link::Link;
 use crate::planted::Bug;
-use crate::writes::Stage;
+use crate::writes::{Stage, Wanted};
 use crate::{Time, WriteId};
 
 impl Leader {
     /// Gives the write its version and puts it on the wire to every follower.
-    pub(super) fn assign(&mut self, now: Time, id: WriteId, command: Command, deadline: Time) {
+    pub(super) fn assign(&mut self, now: Time, id: WriteId, wanted: Wanted, deadline: Time) {
         let version = self.log.last() + 1;
-        let entry = command.into_entry(self.epoch, version);
+        let entry = wanted.command.into_entry(self.epoch, version);
         self.note_entry(&entry);
-        self.log.push(entry, Some(id));
+        self.log.push(entry, Some((id, wanted.acks)));
         self.writes.add(id, Stage::Assigned(version), deadline);
         let delays = self.config.delays;
         for (follower, link) in self.links.iter_mut().enumerate() {
@@ -78,9 +78,9 @@ impl Leader {
 
     /// The outcome of a write that has a version, but no decision.
     pub(super) fn unknown(&mut self, version: Version) -> WriteError {
-        let required = self.config.quorum.write();
+        let mut required = self.config.quorum.write();
         let acks = self.log.get_mut(version).map_or(0, |slot| {
-            slot.waiter = None;
+            required = slot.waiter.take().map_or(required, |(_, wanted)| wanted);
             slot.acks.count_ones() as usize
         });
         WriteError::Unknown { version, acks, required }
@@ -97,9 +97,28 @@ impl Leader {
     /// Commits `version` as soon as W followers and the leader itself hold it.
     pub(super) fn commit_if_held(&mut self, version: Version) {
         let Some(slot) = self.log.get(version) else { return };
-        let met = self.is_met(slot.acks);
-        if !slot.committed && met && self.holds(version) {
+        let (acks, committed) = (slot.acks, slot.committed);
+        if !self.holds(version) {
+            return;
+        }
+        if !committed && self.is_met(acks) {
             self.commit(version);
+        }
+        self.answer_if_met(version);
+    }
+
+    /// Answers the write as soon as it has the acknowledgements that it wants; more than W come after the
+    /// commit, and fewer before it.
+    fn answer_if_met(&mut self, version: Version) {
+        let write = self.config.quorum.write();
+        let Some(slot) = self.log.get_mut(version) else { return };
+        let acks = slot.acks.count_ones() as usize;
+        let committed = slot.committed;
+        let is_met = |(_, wanted): &mut (WriteId, usize)| acks >= *wanted && (committed || *wanted < write);
+        if let Some((id, _)) = slot.waiter.take_if(is_met) {
+            let entry = slot.entry.clone();
+            self.writes.remove(id);
+            self.answer(id, Ok(Committed { entry, acks }));
         }
     }
 
@@ -109,15 +128,9 @@ impl Leader {
             return;
         };
         slot.committed = true;
-        let acks = slot.acks.count_ones() as usize;
         self.store.apply(&slot.entry);
         #[cfg(feature = "simulator")]
         self.commits.push((slot.entry.clone(), slot.acks));
-        if let Some(id) = slot.waiter.take() {
-            let entry = slot.entry.clone();
-            self.writes.remove(id);
-            self.answer(id, Ok(Committed { entry, acks }));
-        }
     }
 
     pub(super) fn advance_mark(&mut self) {
@@ -143,7 +156,8 @@ impl Leader {
     }
 
     /// Lets committed entries go, the oldest first, while the log is over its limit. What a follower
-    /// that is up, or is on its way there by a snapshot, still lacks stays longer, up to the hard limit.
+    /// that is up, or is on its way there by a snapshot, still lacks stays longer, up to the hard limit,
+    /// and so does what a write that wants more than W acknowledgements waits for.
     fn truncate_log(&mut self) {
         let cut = if self.config.planted.is(Bug::LogCutAboveMark) { self.log.last() } else { self.mark };
         let limits = &self.config.limits;
@@ -155,7 +169,8 @@ impl Leader {
             };
             let kept = self.log.len() <= limits.log_entries_hard_max
                 && self.log.bytes() <= limits.log_bytes_hard_max;
-            if (kept && self.links.iter().any(lacking)) || !self.log.pop_committed(cut) {
+            let awaited = self.log.get(oldest).is_some_and(|slot| slot.waiter.is_some());
+            if (kept && (awaited || self.links.iter().any(lacking))) || !self.log.pop_committed(cut) {
                 break;
             }
         }

@@ -3,7 +3,7 @@
 use kv_core::{Command, Entry, Epoch, Version};
 use thiserror::Error;
 
-use crate::{AttemptId, ClusterId, LinkError, Record, Reply, Request, Time, WriteId};
+use crate::{AttemptId, ClusterId, LinkError, ReadId, Record, Reply, Request, Time, WriteId};
 
 /// The leader's name for a batch of records. Rising: a later batch has a higher one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +18,16 @@ pub enum Input {
         id: WriteId,
         /// What it wants.
         command: Command,
+        /// How many acknowledgements it waits for, at most N; none: W. It decides only when the answer is
+        /// given: a commit needs W in any case.
+        acks: Option<usize>,
+        /// When the answer must be there, whatever it is.
+        deadline: Time,
+    },
+    /// A client wants to read what is newest; it gets exactly one [`Output::Read`], by its deadline.
+    Read {
+        /// The caller's name for it.
+        id: ReadId,
         /// When the answer must be there, whatever it is.
         deadline: Time,
     },
@@ -78,8 +88,47 @@ pub enum Output {
         /// What became of it.
         result: Result<Committed, WriteError>,
     },
+    /// What the store shows now is linearizable for this read, or why nobody knows.
+    Read {
+        /// Which read.
+        id: ReadId,
+        /// The commit mark; everything that was acknowledged before the read came is at or below it, or
+        /// already in the store.
+        result: Result<Version, ReadError>,
+    },
     /// Something that an operator wants to know.
     Event(Event),
+}
+
+/// Why a linearizable read has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// Too few followers have confirmed in time that this is still their leader.
+    #[error("{confirmed} of the {required} followers that must confirm a read have done so in time")]
+    Unconfirmed {
+        /// How many have.
+        confirmed: usize,
+        /// How many must.
+        required: usize,
+    },
+    /// Another leader has taken over.
+    #[error("another leader has taken over with epoch {by}")]
+    Deposed {
+        /// Its epoch.
+        by: Epoch,
+    },
+    /// The leader does not serve yet.
+    #[error("the leader is not ready: {0}")]
+    Recovering(StartProblem),
+    /// A limit is reached.
+    #[error("too much at once: {limit} is reached")]
+    Overloaded {
+        /// The name of the limit.
+        limit: &'static str,
+    },
+    /// The engine has ended under the read.
+    #[error("the leader has stopped")]
+    Stopped,
 }
 
 /// A write that is committed.
@@ -87,7 +136,7 @@ pub enum Output {
 pub struct Committed {
     /// The write with its version.
     pub entry: Entry,
-    /// Acknowledgements when the answer was decided; at least W.
+    /// Acknowledgements when the answer was decided; at least as many as were asked for.
     pub acks: usize,
 }
 

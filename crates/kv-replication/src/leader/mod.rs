@@ -8,6 +8,7 @@ mod io;
 mod persist;
 mod pull;
 mod push;
+mod reads;
 mod refill;
 mod replies;
 mod serve;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 use chacha20::ChaCha8Rng;
 use kv_core::{Entry, Epoch, NodeId, Store, Version};
 
-pub use io::{Committed, Event, Input, Output, PersistId, Phase, StartProblem, WriteError};
+pub use io::{Committed, Event, Input, Output, PersistId, Phase, ReadError, StartProblem, WriteError};
+pub use reads::ReadId;
 
 use crate::delay::stream;
 use crate::link::{Asked, Attempt, Link};
 use crate::log::Log;
-use crate::writes::Writes;
+use crate::writes::{Wanted, Writes};
 use crate::{
     Append, AttemptId, Claim, ClusterId, Head, Image, LeaderConfig, LinkError, LinkState, LinkStatus, Meta,
     RangeSet, Request, Stage, Time,
@@ -63,6 +65,7 @@ pub struct Leader {
     mark: Version,
     disk: persist::Disk,
     writes: Writes,
+    reads: reads::Reads,
     links: Vec<Link>,
     /// The highest epoch that any follower has promised, as far as is known.
     promised: Epoch,
@@ -115,6 +118,7 @@ impl Leader {
             store,
             mark,
             writes: Writes::default(),
+            reads: reads::Reads::default(),
             next_attempt: 0,
             now: Time::ZERO,
             outputs: VecDeque::new(),
@@ -130,7 +134,11 @@ impl Leader {
         self.now = now;
         self.expire(now);
         match input {
-            Input::Write { id, command, deadline } => self.admit(now, id, command, deadline),
+            Input::Write { id, command, acks, deadline } => {
+                let acks = acks.unwrap_or(self.config.quorum.write());
+                self.admit(now, id, Wanted { command, acks }, deadline);
+            }
+            Input::Read { id, deadline } => self.read(now, id, deadline),
             Input::Reply { attempt, reply } => self.on_reply(now, attempt, reply),
             Input::Failed { attempt, error } => self.on_failed(now, attempt, LinkError::Unreachable(error)),
             Input::Persisted { id } => self.on_persisted(now, id),
@@ -154,11 +162,12 @@ impl Leader {
     /// When [`Input::Tick`] is wanted, unless something else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
+        let deadlines = self.writes.next_deadline().into_iter().chain(self.reads.next_deadline());
         let links = match self.phase {
             Phase::Deposed { .. } => Default::default(),
             _ => self.links.as_slice(),
         };
-        links.iter().filter_map(Link::next_timeout).chain(self.writes.next_deadline()).min()
+        links.iter().filter_map(Link::next_timeout).chain(deadlines).min()
     }
 
     /// Where it is in its life.
@@ -278,7 +287,7 @@ impl Leader {
         }
         match link.next_batch(&self.log, &self.config.limits) {
             Some((entries, versions)) => self.append(now, follower, entries, versions),
-            None if link.attempts.is_empty() && link.next_mark <= now => {
+            None if link.is_asked || link.attempts.is_empty() && link.next_mark <= now => {
                 self.append(now, follower, Vec::new(), RangeSet::new());
             }
             None => {}
@@ -288,6 +297,7 @@ impl Leader {
     fn append(&mut self, now: Time, follower: usize, entries: Vec<Entry>, versions: RangeSet) {
         let Some(link) = self.links.get_mut(follower) else { return };
         link.next_mark = now + self.config.timing.mark_interval;
+        link.is_asked = false;
         let counted = link.granted && !link.counts;
         let stage = match self.phase {
             Phase::Serving => Stage::Serving,
@@ -345,5 +355,6 @@ impl Leader {
         while let Some(id) = self.writes.next_expired(now) {
             self.answer_late(id);
         }
+        self.expire_reads(now);
     }
 }

@@ -39,6 +39,9 @@ impl Leader {
     pub(super) fn confirm(&mut self, follower: usize, attempt: AttemptId, held: &Held) {
         self.note_counting(follower, held.counts);
         let counts = self.links.get(follower).is_some_and(|link| link.counts);
+        if counts {
+            self.confirm_reads(self.now, follower, attempt);
+        }
         for (index, link) in self.links.iter_mut().enumerate() {
             let Some(refill) = &mut link.refill else { continue };
             if counts && index != follower && attempt >= refill.since {

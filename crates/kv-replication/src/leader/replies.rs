@@ -73,6 +73,7 @@ impl Leader {
         for id in self.writes.assigned() {
             self.answer_late(id);
         }
+        self.refuse_reads();
         // What is parked is refused with the reason, by `unpark`.
     }
 

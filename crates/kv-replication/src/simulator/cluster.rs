@@ -399,6 +399,7 @@ impl Cluster {
                     Err(error) => self.count(write_error_name(&error)),
                 }
             }
+            Output::Read { .. } => {}
             Output::Event(event) => {
                 self.note(&[5, leader as u64], || format!("leader {leader}: {event:?}"));
                 if let Told::Serving { recovered, .. } = event {
@@ -456,7 +457,7 @@ impl Cluster {
         self.open.insert(id, self.acknowledged);
         self.count("client writes");
         let deadline = self.now + self.dice.between(Duration::from_millis(20), Duration::from_secs(3));
-        self.tell_leader(leader, life, Input::Write { id, command, deadline })
+        self.tell_leader(leader, life, Input::Write { id, command, acks: None, deadline })
     }
 }
 

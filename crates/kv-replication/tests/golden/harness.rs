@@ -6,7 +6,8 @@
 //! | command | what happens |
 //! | --- | --- |
 //! | `cluster n=3 w=2 [setting=value …] [new_history] [no_start]` | new machines; without `no_start` the start is run through, unseen |
-//! | `write KEY=VALUE [TIMEOUT]`, `delete KEY [TIMEOUT]`, `clear [TIMEOUT]` | a client writes |
+//! | `write KEY=VALUE [w=N] [TIMEOUT]`, `delete KEY [w=N] [TIMEOUT]`, `clear [w=N] [TIMEOUT]` | a client writes |
+//! | `read [TIMEOUT]` | a client wants a linearizable read |
 //! | `deliver N [last]` | the oldest (newest) request on the wire to N arrives, and its reply comes back |
 //! | `arrive N [last]`, `reply N [last]` | the two halves of `deliver` |
 //! | `duplicate N [last]` | the request arrives twice, and so does its reply |
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};
 use kv_replication::{
-    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, Reply, Request,
+    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, ReadId, Reply, Request,
     Time, WriteId,
 };
 
@@ -155,6 +156,11 @@ impl Lab {
                 self.write(Command::delete(Key::parse(key).unwrap()), timeout);
             }
             ["clear", timeout @ ..] => self.write(Command::clear(), timeout),
+            ["read", timeout @ ..] => {
+                self.writes += 1;
+                let timeout = timeout.first().map_or(WRITE_TIMEOUT, |ms| parse::millis(ms));
+                self.handle(Input::Read { id: ReadId(self.writes), deadline: self.now + timeout });
+            }
             ["deliver", link, which @ ..] => {
                 let at = self.arrive(parse::index(link), which);
                 self.reply(parse::index(link), at);
@@ -225,9 +231,12 @@ impl Lab {
     fn write(&mut self, command: Command, timeout: &[&str]) {
         self.writes += 1;
         let id = WriteId(self.writes);
+        let acks = timeout.first().and_then(|word| word.strip_prefix("w="));
+        let timeout = if acks.is_some() { &timeout[1..] } else { timeout };
+        let acks = acks.map(|acks| acks.parse().unwrap());
         let timeout = timeout.first().map_or(WRITE_TIMEOUT, |ms| parse::millis(ms));
         let deadline = self.now + timeout;
-        self.handle(Input::Write { id, command, deadline });
+        self.handle(Input::Write { id, command, acks, deadline });
     }
 
     fn handle(&mut self, input: Input) {
@@ -246,7 +255,7 @@ impl Lab {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
                 }
                 // What is cancelled stays on its wire: it may still arrive.
-                Output::Cancel { .. } | Output::Event(_) | Output::Persist { .. } => {}
+                Output::Read { .. } | Output::Cancel { .. } | Output::Event(_) | Output::Persist { .. } => {}
             }
         }
     }
