@@ -46,8 +46,9 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
             (&Method::PUT, Node::Leader(leader)) => {
                 kv::put(service, leader, key.into_owned(), request, arrived).await
             }
-            (&Method::PUT, Node::Follower(_)) => Err(ApiError::NotLeader { allow: "GET" }),
-            (_, Node::Leader(_)) => Err(ApiError::MethodNotAllowed { allow: "GET, PUT" }),
+            (&Method::DELETE, Node::Leader(leader)) => kv::delete(leader, &key, &request, arrived).await,
+            (&Method::PUT | &Method::DELETE, Node::Follower(_)) => Err(ApiError::NotLeader { allow: "GET" }),
+            (_, Node::Leader(_)) => Err(ApiError::MethodNotAllowed { allow: "GET, PUT, DELETE" }),
             (_, Node::Follower(_)) => Err(ApiError::MethodNotAllowed { allow: "GET" }),
         };
     }

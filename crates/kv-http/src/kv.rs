@@ -37,6 +37,17 @@ struct Written<'a> {
 }
 
 #[derive(Serialize)]
+struct Deleted<'a> {
+    key: &'a str,
+    /// A tombstone was written. If not, there was nothing to delete, and the rest is absent.
+    deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acks: Option<usize>,
+}
+
+#[derive(Serialize)]
 struct Shown<'a> {
     value: &'a str,
     version: Version,
@@ -109,6 +120,21 @@ pub(crate) async fn put(
         leader.handle.write_until(command, deadline).await.map_err(ApiError::Write)?;
     let (version, read) = (entry.version(), Read::from(entry));
     Ok(respond(JSON, to_json(&Written { key: read.key(), value: text(read.value())?, version, acks })?))
+}
+
+/// The key is gone. If it was not there, nothing is written.
+pub(crate) async fn delete(
+    leader: &LeaderNode,
+    key: &str,
+    request: &Request<Incoming>,
+    arrived: Time,
+) -> Answer {
+    let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
+    refuse_conditions(request.headers())?;
+    let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
+    let deleted = leader.handle.delete_until(Key::parse(key)?, deadline).await.map_err(ApiError::Write)?;
+    let (version, acks) = deleted.map(|committed| (committed.entry.version(), committed.acks)).unzip();
+    Ok(respond(JSON, to_json(&Deleted { key, deleted: version.is_some(), version, acks })?))
 }
 
 /// A write in the report's form, from a leader that knows no epochs.

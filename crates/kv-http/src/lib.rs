@@ -22,8 +22,8 @@
 //! # What it does not do
 //!
 //! HTTP/1.1 only, no TLS, no authentication. A dump builds its whole body in memory. It does not yet
-//! know conditional requests, idempotency keys, read levels, pages or deletes: parameters and headers
-//! of those kinds are refused, not ignored.
+//! know conditional requests, idempotency keys, read levels or pages: parameters and headers of those
+//! kinds are refused, not ignored.
 
 /// The example of the README, compiled and run.
 #[cfg(doctest)]

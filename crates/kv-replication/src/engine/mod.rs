@@ -10,6 +10,7 @@ mod alarm;
 mod clock;
 mod follower;
 mod leader;
+mod waits;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,7 @@ use kv_core::{Entry, Operation, Version};
 pub use clock::Clock;
 pub use follower::{FollowerHandle, FollowerStatus};
 pub use leader::{LeaderHandle, LeaderStatus};
+pub use waits::WAITERS_MAX;
 
 /// What a key holds. Shares the memory of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

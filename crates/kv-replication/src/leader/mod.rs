@@ -4,6 +4,7 @@ mod admission;
 mod ask;
 mod commit;
 mod io;
+mod newest;
 mod persist;
 mod pull;
 mod push;
