@@ -92,8 +92,7 @@ impl Store {
     /// What `key` holds, if it is there.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Item<'_>> {
-        let slot = self.slot(key.as_bytes())?;
-        Some(slot.live()?.1)
+        self.slot(key.as_bytes())?.shown()?.1
     }
 
     /// The version of the newest put or delete of `key`, or of the newest clear if that is newer.
@@ -109,6 +108,16 @@ impl Store {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
+        self.entries(prefix, after).filter_map(|(key, item)| Some((key, item?)))
+    }
+
+    /// As [`Store::scan`], but a key whose tombstone is still here comes too, without an item: so whoever
+    /// reads a part can stop after a number of steps, whatever is in the way.
+    pub fn entries<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, Option<Item<'a>>)> {
         let (from, skip) = match after {
             Some(after) if after >= prefix => (after, true),
             _ => (prefix, false),
@@ -118,7 +127,7 @@ impl Store {
         self.slots
             .range::<dyn Place, _>((start, Bound::Unbounded))
             .take_while(move |slot| slot.key().starts_with(prefix.as_bytes()))
-            .filter_map(Slot::live)
+            .filter_map(Slot::shown)
     }
 
     /// How many keys are live.
@@ -242,12 +251,14 @@ impl Slot {
         Self { head: head(entry.key_bytes()), entry }
     }
 
-    fn live(&self) -> Option<(&str, Item<'_>)> {
+    /// Its key, and what that holds: nothing behind a tombstone.
+    fn shown(&self) -> Option<(&str, Option<Item<'_>>)> {
         match self.entry.operation() {
             Operation::Put { key, value } => {
-                Some((key, Item { value, version: self.entry.version(), entry: &self.entry }))
+                Some((key, Some(Item { value, version: self.entry.version(), entry: &self.entry })))
             }
-            Operation::Delete { .. } | Operation::Clear | Operation::NoOp => None,
+            Operation::Delete { key } => Some((key, None)),
+            Operation::Clear | Operation::NoOp => None,
         }
     }
 }

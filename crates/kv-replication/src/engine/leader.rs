@@ -68,8 +68,8 @@ struct Shared {
     wake: Arc<Notify>,
 }
 
-struct Core {
-    leader: Leader,
+pub(super) struct Core {
+    pub(super) leader: Leader,
     waiters: BTreeMap<WriteId, oneshot::Sender<Answer>>,
     attempts: BTreeMap<AttemptId, AbortHandle>,
     next_write: u64,
@@ -82,6 +82,8 @@ struct Core {
 pub(super) enum Goal {
     /// The start is over: it serves, or somebody else leads.
     Started,
+    /// The commit mark is there.
+    Mark(Version),
 }
 
 impl LeaderHandle {
@@ -129,7 +131,7 @@ impl LeaderHandle {
     /// # Errors
     /// As [`LeaderHandle::write`].
     pub async fn write_until(&self, command: Command, deadline: Time) -> Answer {
-        let answered = lock(&self.owner.shared.core).write(self.clock().now(), command, deadline);
+        let answered = lock(self.core()).write(self.clock().now(), command, deadline);
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped))
     }
@@ -153,9 +155,9 @@ impl LeaderHandle {
             Some(_) => Look::Wait(Goal::Started),
         };
         // Whoever could not wait, or not long enough, gets the leader's own refusal.
-        let _ = waits::until(&self.owner.shared.core, patience, started).await;
+        let _ = waits::until(self.core(), patience, started).await;
         let answered = {
-            let mut core = lock(&self.owner.shared.core);
+            let mut core = lock(self.core());
             if core.leader.phase() == Phase::Serving && !core.leader.may_hold(key) {
                 return Ok(None);
             }
@@ -176,16 +178,11 @@ impl LeaderHandle {
         self.owner.shared.clock
     }
 
-    /// What `key` holds, committed entries only.
+    /// What `key` holds, committed entries only; a leader that starts may not have them all back yet,
+    /// which [`LeaderHandle::read`] would tell.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
         self.look(|leader| leader.store().get(key).map(|item| Read(item.entry.clone())))
-    }
-
-    /// Everything that is committed, in key order, at one moment.
-    #[must_use]
-    pub fn dump(&self) -> Vec<Read> {
-        self.look(|leader| leader.store().scan("", None).map(|(_, item)| Read(item.entry.clone())).collect())
     }
 
     /// Where it is in its life.
@@ -232,8 +229,12 @@ impl LeaderHandle {
         })
     }
 
-    fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
-        question(&lock(&self.owner.shared.core).leader)
+    pub(super) fn core(&self) -> &Mutex<Core> {
+        &self.owner.shared.core
+    }
+
+    pub(super) fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
+        question(&lock(self.core()).leader)
     }
 }
 
@@ -265,6 +266,7 @@ impl waits::Core for Core {
     fn has_reached(&self, goal: &Goal) -> bool {
         match goal {
             Goal::Started => matches!(self.leader.phase(), Phase::Serving | Phase::Deposed { .. }),
+            Goal::Mark(version) => self.leader.mark() >= *version,
         }
     }
 }
