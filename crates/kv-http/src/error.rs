@@ -1,15 +1,15 @@
 //! Every refusal that a client can meet, and the one place that picks its status.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
-use kv_replication::{ClusterId, Identity, Refusal, WriteError};
+use kv_replication::engine::{Position, ReadError};
+use kv_replication::{ClusterId, Identity, Refusal, StartProblem, WriteError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::body::BodyError;
+use crate::reply::{JSON, ReplyBody, respond, tell_position};
 
 /// Why a request was not answered as the client wished.
 ///
@@ -78,6 +78,23 @@ pub enum ApiError {
     /// The value is not text, and JSON can hold only text.
     #[error("the value is not UTF-8 and cannot be shown as JSON")]
     NotText,
+    /// The leader that was to be read from does not have everything back yet.
+    #[error("the leader is not ready: {0}")]
+    Recovering(StartProblem),
+    /// The node did not get to the version that a read wants in time.
+    #[error("the node has everything up to version {}, not up to {wanted}", position.version)]
+    StaleReplica {
+        /// What it wants.
+        wanted: Version,
+        /// Where the node stood when time ran out.
+        position: Position,
+    },
+    /// A limit is reached.
+    #[error("too much at once: {limit} is reached")]
+    Overloaded {
+        /// The name of the limit.
+        limit: &'static str,
+    },
     /// The write was not committed, as far as is known.
     #[error("{0}")]
     Write(WriteError),
@@ -137,12 +154,15 @@ impl ApiError {
             Self::NotText => (StatusCode::INTERNAL_SERVER_ERROR, "not_text"),
             Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
+            Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
+            Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Refused(refusal) => refusal_status(refusal),
         }
     }
 
     /// The answer; on a write it also says what came of it.
-    pub(crate) fn response(&self, is_write: bool) -> Response<Full<Bytes>> {
+    pub(crate) fn response(&self, is_write: bool) -> Response<ReplyBody> {
         let (status, code) = self.status();
         let outcome = match self {
             Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) | Self::NotText => Outcome::Unknown,
@@ -152,16 +172,19 @@ impl ApiError {
             detail: self.detail(outcome),
             code,
             outcome: is_write.then_some(outcome),
+            watermark: match self {
+                Self::StaleReplica { position, .. } => Some(position.version),
+                _ => None,
+            },
             refusal: match self {
                 Self::Refused(refusal) => Some((*refusal).into()),
                 _ => None,
             },
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Full::new(json.into()));
+        let mut response = respond(JSON, json);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
             Self::MethodNotAllowed { allow } | Self::NotLeader { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -170,6 +193,13 @@ impl ApiError {
                 headers.insert(ALLOW, HeaderValue::from_static(""));
             }
             Self::Write(_) if outcome == Outcome::NotApplied => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::StaleReplica { position, .. } => {
+                tell_position(headers, position);
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Recovering(_) | Self::Overloaded { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -194,12 +224,24 @@ impl ApiError {
     }
 }
 
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Recovering(problem) => Self::Recovering(problem),
+            ReadError::Stale { wanted, position } => Self::StaleReplica { wanted, position },
+            ReadError::TooManyWaiting => Self::Overloaded { limit: "waiters_max" },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct ErrorBody {
     detail: Detail,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Version>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<WireRefusal>,
 }

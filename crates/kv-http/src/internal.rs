@@ -4,9 +4,10 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use kv_replication::{Answer as Said, Request};
 
-use crate::api::{Answer, require_type, respond};
+use crate::api::require_type;
 use crate::body;
 use crate::error::ApiError;
+use crate::reply::{Answer, respond};
 use crate::server::{Node, Service};
 use crate::wire::{self, WireError};
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::api;
 pub use crate::kv::LeaderNode;
+use crate::stall::StallLimit;
 
 /// What answers.
 #[derive(Clone, Debug)]
@@ -42,8 +43,13 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer; then its connection is closed.
+    pub stall_timeout: Duration,
     /// How long open requests may still take after the stop signal.
     pub drain_timeout: Duration,
+    /// How long a read may wait for its `min_version`, and `/readyz?sync` for its node, if they name no
+    /// time-out of their own.
+    pub read_timeout: Duration,
     /// `POST /reset` works.
     pub enable_reset: bool,
     /// A follower that has not heard from its leader for longer is not ready.
@@ -64,7 +70,9 @@ impl Default for ServerConfig {
             batch_bytes_max: 4 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(1),
             enable_reset: true,
             ready_heard_max: Duration::from_secs(10),
             ready_lag_versions_max: 10_000,
@@ -162,7 +170,7 @@ fn spawn_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(service.config.header_timeout)
-        .serve_connection(TokioIo::new(stream), handler);
+        .serve_connection(StallLimit::new(TokioIo::new(stream), service.config.stall_timeout), handler);
     let connection = graceful.watch(connection);
     open.spawn(async move {
         if let Err(error) = connection.await {

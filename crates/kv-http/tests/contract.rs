@@ -34,6 +34,7 @@ async fn unknown_paths_keys_and_methods() {
         for (method, path, allow) in [
             ("POST", "/health", "GET"),
             ("POST", "/kv", "GET"),
+            ("PUT", "/keys", "GET"),
             ("GET", "/replicate", "POST"),
             ("GET", "/internal/append", "POST"),
             ("PUT", "/internal/probe", "POST"),
@@ -99,11 +100,15 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "w=1",
         "cas=1",
         "explain=true",
-        "consistency=local",
-        "min_version=1",
-        "prefix=a",
-        "limit=1",
-        "after=a",
+        "consistency=eventual",
+        "consistency=",
+        "min_version=-1",
+        "min_version=x",
+        "limit=0",
+        "limit=1001",
+        "prefix=%zz",
+        "after=%ff",
+        "sync",
         "x",
         "=1",
         "timeout_ms",
@@ -120,7 +125,7 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "TIMEOUT_MS=1",
     ] {
         untouched.refused_put(&format!("/kv/k?{query}"), &JSON, GOOD, 400, "invalid_parameter").await;
-        for path in ["/kv/k", "/kv", "/health"] {
+        for path in ["/kv/k", "/kv", "/keys", "/health", "/status", "/livez"] {
             let path = format!("{path}?{query}");
             let reply = get(untouched.leader(), &path).await;
             check(&path, &reply, 400, "invalid_parameter", OTHER);
