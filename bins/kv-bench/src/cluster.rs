@@ -35,7 +35,7 @@ impl Cluster {
         let transport = PeerTransport::new(followers.iter().cloned());
         let handle = LeaderHandle::spawn(NodeId(draw()?), ClusterId(draw()?), config, transport)?;
         let write_timeout = delays.max() + Duration::from_secs(30);
-        let leader = spawn(Node::Leader(LeaderNode { handle, write_timeout }), &stop, &mut servers).await?;
+        let leader = spawn(Node::Leader(LeaderNode::new(handle, write_timeout, followers.iter().cloned())), &stop, &mut servers).await?;
         Ok(Self { leader, followers, stop, servers })
     }
 

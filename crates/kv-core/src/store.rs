@@ -5,9 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use twox_hash::XxHash3_128;
-
-use crate::{Entry, Operation, Version};
+use crate::{Digest, Digester, Entry, Operation, Version};
 
 /// The newest entry of each key. See the crate's page for the rule.
 ///
@@ -42,19 +40,6 @@ pub struct Item<'a> {
     pub version: Version,
     /// That put, which can be cloned to keep the value without a copy.
     pub entry: &'a Entry,
-}
-
-/// A fingerprint of all live keys, values and versions at a mark.
-///
-/// Digests of two stores may be compared only if their marks are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest {
-    /// Everything up to this version was in the store, and nothing above it.
-    pub mark: Version,
-    /// How many live keys were hashed.
-    pub keys: usize,
-    /// XXH3-128 over `key length, key, version, value length, value` in key order.
-    pub hash: u128,
 }
 
 impl Store {
@@ -183,17 +168,11 @@ impl Store {
     /// Hashes everything that is live. The caller says at which mark; see [`Digest`].
     #[must_use]
     pub fn digest(&self, mark: Version) -> Digest {
-        let mut hasher = XxHash3_128::new();
-        let mut keys = 0;
+        let mut digester = Digester::new();
         for (key, item) in self.scan("", None) {
-            keys += 1;
-            hasher.write(&(key.len() as u64).to_le_bytes());
-            hasher.write(key.as_bytes());
-            hasher.write(&item.version.to_le_bytes());
-            hasher.write(&(item.value.len() as u64).to_le_bytes());
-            hasher.write(item.value);
+            digester.add(key, item.version, item.value);
         }
-        Digest { mark, keys, hash: hasher.finish_128() }
+        digester.finish(mark)
     }
 
     /// Puts `entry` in its slot; one walk, since what is stale is rare and put back.

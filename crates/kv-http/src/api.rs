@@ -14,7 +14,7 @@ use crate::list::{self, Shape};
 use crate::query::{Query, SYNC, TIMEOUT, VERBOSE, escapes_are_whole};
 use crate::reply::{Answer, ReplyBody, respond};
 use crate::server::{Node, Service};
-use crate::{internal, kv, read, status, wire};
+use crate::{internal, kv, parity, read, status, wire};
 
 /// Answers one request. `arrived` is when its head had been read, on the clock of the leader.
 pub(crate) async fn answer(
@@ -49,7 +49,12 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         if request.method() == method { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
     };
     match path {
-        wire::PROBE_PATH | wire::CLAIM_PATH | wire::APPEND_PATH | wire::INSTALL_PATH | wire::PULL_PATH => {
+        wire::PROBE_PATH
+        | wire::CLAIM_PATH
+        | wire::APPEND_PATH
+        | wire::INSTALL_PATH
+        | wire::PULL_PATH
+        | wire::DIGEST_PATH => {
             is(&Method::POST, "POST")?;
             let path = path.to_owned();
             internal::answer(service, &path, request).await
@@ -81,6 +86,10 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         "/keys" => {
             is(&Method::GET, "GET")?;
             list::list(service, &request, Shape::Keys).await
+        }
+        "/parity" => {
+            is(&Method::GET, "GET")?;
+            parity::parity(service, &request).await
         }
         "/replicate" => {
             is(&Method::POST, "POST")?;

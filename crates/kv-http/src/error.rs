@@ -1,5 +1,7 @@
 //! Every refusal that a client can meet, and the one place that picks its status.
 
+use std::fmt;
+
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
@@ -89,6 +91,12 @@ pub enum ApiError {
         /// Where the node stood when time ran out.
         position: Position,
     },
+    /// Whether all nodes are equal could not be found out.
+    #[error("could not compare: {}", Problems(nodes))]
+    CouldNotCompare {
+        /// The nodes that are in the way, each with its reason.
+        nodes: Vec<NodeProblem>,
+    },
     /// A limit is reached.
     #[error("too much at once: {limit} is reached")]
     Overloaded {
@@ -107,6 +115,15 @@ pub enum ApiError {
         /// That epoch.
         promised: Epoch,
     },
+}
+
+/// Why a node could not be compared with the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeProblem {
+    /// `leader`, or a follower's address.
+    pub node: String,
+    /// Why.
+    pub problem: String,
 }
 
 /// What a write came to.
@@ -156,6 +173,7 @@ impl ApiError {
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
             Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
             Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
+            Self::CouldNotCompare { .. } => (StatusCode::SERVICE_UNAVAILABLE, "could_not_compare"),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Refused(refusal) => refusal_status(refusal),
         }
@@ -172,6 +190,10 @@ impl ApiError {
             detail: self.detail(outcome),
             code,
             outcome: is_write.then_some(outcome),
+            nodes: match self {
+                Self::CouldNotCompare { nodes } => nodes,
+                _ => &[],
+            },
             watermark: match self {
                 Self::StaleReplica { position, .. } => Some(position.version),
                 _ => None,
@@ -199,7 +221,7 @@ impl ApiError {
                 tell_position(headers, position);
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Recovering(_) | Self::Overloaded { .. } => {
+            Self::Recovering(_) | Self::Overloaded { .. } | Self::CouldNotCompare { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -235,15 +257,29 @@ impl From<ReadError> for ApiError {
 }
 
 #[derive(Serialize)]
-struct ErrorBody {
+struct ErrorBody<'a> {
     detail: Detail,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Version>,
+    #[serde(skip_serializing_if = "<[NodeProblem]>::is_empty")]
+    nodes: &'a [NodeProblem],
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<WireRefusal>,
+}
+
+struct Problems<'a>(&'a [NodeProblem]);
+
+impl fmt::Display for Problems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, NodeProblem { node, problem }) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "; " } else { "" };
+            write!(f, "{comma}{node}: {problem}")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]

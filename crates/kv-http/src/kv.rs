@@ -1,13 +1,12 @@
 //! The writes, and what else the report has: `/health`, `/replicate`, `/reset`.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use kv_core::{Command, Epoch, Key, VERSION_MAX, Version};
-use kv_replication::engine::{LeaderHandle, Read};
+use kv_replication::engine::Read;
 use kv_replication::{Adopted, Committed, Time};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,7 @@ use crate::body;
 use crate::error::ApiError;
 use crate::query::{Query, TIMEOUT};
 use crate::reply::{Answer, JSON, ReplyBody, respond};
-use crate::server::{Node, Service};
+use crate::server::{LeaderNode, Node, Service};
 
 /// Headers that would make a write conditional.
 const CONDITIONS: [&str; 3] = ["if-match", "if-none-match", "idempotency-key"];
@@ -140,15 +139,6 @@ pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrive
         Node::Follower(follower) => follower.reset(),
     }
     Ok(respond(JSON, r#"{"status":"ok"}"#))
-}
-
-/// A leader, and what HTTP adds to it.
-#[derive(Clone, Debug)]
-pub struct LeaderNode {
-    /// The leader.
-    pub handle: LeaderHandle,
-    /// How long a write may take that names no time-out of its own, from its arrival.
-    pub write_timeout: Duration,
 }
 
 async fn json_body(service: &Service, request: Request<Incoming>) -> Result<Bytes, ApiError> {

@@ -37,6 +37,7 @@ mod error;
 mod internal;
 mod kv;
 mod list;
+mod parity;
 mod peer;
 mod query;
 mod read;

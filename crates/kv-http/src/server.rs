@@ -10,13 +10,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use kv_replication::Time;
-use kv_replication::engine::FollowerHandle;
+use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::api;
-pub use crate::kv::LeaderNode;
+use crate::{Address, PeerTransport};
 use crate::stall::StallLimit;
 
 /// What answers.
@@ -26,6 +26,35 @@ pub enum Node {
     Leader(LeaderNode),
     /// A follower.
     Follower(FollowerHandle),
+}
+
+/// A leader, and what HTTP adds to it.
+#[derive(Clone, Debug)]
+pub struct LeaderNode {
+    /// The leader.
+    pub handle: LeaderHandle,
+    /// How long a write may take that names no time-out of its own, from its arrival.
+    pub write_timeout: Duration,
+    /// Its followers, for questions that are no replication.
+    pub(crate) peers: Arc<PeerTransport>,
+    /// Who compares all nodes has one of these.
+    pub(crate) comparisons: Arc<Semaphore>,
+}
+
+/// Comparisons of all nodes that run at once: each reads every key of every node.
+const COMPARISONS_MAX: usize = 1;
+
+impl LeaderNode {
+    /// A leader of the followers at these addresses, in the order of its configuration.
+    #[must_use]
+    pub fn new(
+        handle: LeaderHandle,
+        write_timeout: Duration,
+        followers: impl IntoIterator<Item = Address>,
+    ) -> Self {
+        let peers = Arc::new(PeerTransport::new(followers));
+        Self { handle, write_timeout, peers, comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)) }
+    }
 }
 
 /// Every limit of the server, by name.
@@ -50,6 +79,8 @@ pub struct ServerConfig {
     /// How long a read may wait for its `min_version`, and `/readyz?sync` for its node, if they name no
     /// time-out of their own.
     pub read_timeout: Duration,
+    /// How long a comparison of all nodes may take that names no time-out of its own.
+    pub parity_timeout: Duration,
     /// `POST /reset` works.
     pub enable_reset: bool,
     /// A follower that has not heard from its leader for longer is not ready.
@@ -73,6 +104,7 @@ impl Default for ServerConfig {
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(1),
+            parity_timeout: Duration::from_secs(10),
             enable_reset: true,
             ready_heard_max: Duration::from_secs(10),
             ready_lag_versions_max: 10_000,

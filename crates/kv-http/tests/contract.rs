@@ -35,6 +35,8 @@ async fn unknown_paths_keys_and_methods() {
             ("POST", "/health", "GET"),
             ("POST", "/kv", "GET"),
             ("PUT", "/keys", "GET"),
+            ("POST", "/parity", "GET"),
+            ("GET", "/internal/digest", "POST"),
             ("GET", "/replicate", "POST"),
             ("GET", "/internal/append", "POST"),
             ("PUT", "/internal/probe", "POST"),
@@ -125,7 +127,7 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "TIMEOUT_MS=1",
     ] {
         untouched.refused_put(&format!("/kv/k?{query}"), &JSON, GOOD, 400, "invalid_parameter").await;
-        for path in ["/kv/k", "/kv", "/keys", "/health", "/status", "/livez"] {
+        for path in ["/kv/k", "/kv", "/keys", "/parity", "/health", "/status", "/livez"] {
             let path = format!("{path}?{query}");
             let reply = get(untouched.leader(), &path).await;
             check(&path, &reply, 400, "invalid_parameter", OTHER);

@@ -111,7 +111,8 @@ impl Servers {
             let transport = PeerTransport::new(followers.iter().map(|url| url.parse().unwrap()));
             let handle = LeaderHandle::spawn(NodeId(99), ClusterId(1), config, transport).unwrap();
             let write_timeout = Duration::from_secs(30);
-            (listen(Node::Leader(LeaderNode { handle, write_timeout })).await, followers)
+            let peers: Vec<_> = followers.iter().map(|url| url.parse().unwrap()).collect();
+            (listen(Node::Leader(LeaderNode::new(handle, write_timeout, peers))).await, followers)
         });
         Self { leader, followers, _runtime: runtime }
     }

@@ -96,7 +96,7 @@ impl Core {
     }
 }
 
-fn page(follower: &Follower, range: &Range, size: PageSize, level: Level) -> Page {
+pub(super) fn page(follower: &Follower, range: &Range, size: PageSize, level: Level) -> Page {
     let after = range.after.as_deref();
     match level {
         Level::Local => Page::fill(follower.local_range(&range.prefix, after), size),

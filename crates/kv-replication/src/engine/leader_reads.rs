@@ -74,7 +74,7 @@ impl LeaderHandle {
     }
 }
 
-fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
+pub(super) fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
     Page::fill(leader.store().entries(&range.prefix, range.after.as_deref()), size)
 }
 

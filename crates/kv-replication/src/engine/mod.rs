@@ -8,6 +8,7 @@
 
 mod alarm;
 mod clock;
+mod digest;
 mod follower;
 mod follower_reads;
 mod freshness;
@@ -19,6 +20,7 @@ mod waits;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
+pub use digest::PeerDigest;
 pub use follower::{FollowerHandle, FollowerStatus};
 pub use leader::{LeaderHandle, LeaderStatus};
 pub use read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
