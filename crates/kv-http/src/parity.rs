@@ -136,30 +136,26 @@ impl Round<'_> {
                 return Err(ApiError::CouldNotCompare { nodes });
             }
         }
-        let nodes = self.views(&compared);
-        let version = self.own.mark;
+        let equal = Comparison {
+            parity_ok: true,
+            detail: None,
+            code: None,
+            version: self.own.mark,
+            nodes: self.views(&compared),
+            differences: None,
+            differences_complete: None,
+        };
         if differing.is_empty() {
-            let (detail, code, differences, differences_complete) = (None, None, None, None);
-            let parity_ok = true;
-            return Ok(Comparison {
-                parity_ok,
-                detail,
-                code,
-                version,
-                nodes,
-                differences,
-                differences_complete,
-            });
+            return Ok(equal);
         }
         let (differences, complete) = differences::find(self, &differing, left).await;
         Ok(Comparison {
             parity_ok: false,
             detail: Some("the nodes are not equal"),
             code: Some("not_equal"),
-            version,
-            nodes,
             differences: Some(differences),
             differences_complete: Some(complete),
+            ..equal
         })
     }
 

@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::api;
-use crate::{Address, PeerTransport};
 use crate::stall::StallLimit;
+use crate::{Address, PeerTransport};
 
 /// What answers.
 #[derive(Clone, Debug)]

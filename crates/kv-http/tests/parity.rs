@@ -90,7 +90,12 @@ async fn different_nodes_are_shown_with_what_they_hold() {
     let keys: Vec<_> = differences.iter().map(|one| one["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["b", "c", "e"]);
     let versions = |key: usize| {
-        differences[key]["held"].as_array().unwrap().iter().map(|held| held["version"].clone()).collect::<Vec<_>>()
+        differences[key]["held"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|held| held["version"].clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(versions(0), [json!(2), json!(2), json!(2)], "the same version with another value");
     assert_eq!(versions(1), [json!(3), json!(3), Value::Null]);

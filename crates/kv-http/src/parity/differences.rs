@@ -55,7 +55,8 @@ pub(super) async fn find(round: &Round<'_>, differing: &[usize], left: Duration)
                 return true;
             };
             let held: Vec<_> = walks.iter_mut().map(|walk| walk.take(&key)).collect();
-            if held.windows(2).all(|pair| matches!(pair, [one, other] if same(one.as_ref(), other.as_ref()))) {
+            if held.windows(2).all(|pair| matches!(pair, [one, other] if same(one.as_ref(), other.as_ref())))
+            {
                 continue;
             }
             if found.len() == DIFFERENCES_MAX {
@@ -149,11 +150,7 @@ impl<'a> Walk<'a> {
         (seen.position.mark == self.mark && settled).then_some((seen.found.reads, seen.found.next))
     }
 
-    async fn follower_page(
-        &self,
-        index: usize,
-        said: &PeerDigest,
-    ) -> Option<(Vec<Read>, Option<String>)> {
+    async fn follower_page(&self, index: usize, said: &PeerDigest) -> Option<(Vec<Read>, Option<String>)> {
         let head = Head { to: said.identity, cluster: said.cluster?, epoch: said.promised };
         let part = Part::State { after: self.after.clone() };
         let reply = self.leader.peers.send(index, Request::Pull(Pull { head, part })).await;
