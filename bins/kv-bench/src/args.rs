@@ -30,6 +30,13 @@ pub enum Command {
     Throughput(Throughput),
     /// Starts six node processes and measures their memory, idle and filled.
     Footprint(Footprint),
+    /// Starts a leader and a follower and measures reading all their keys, and pages of them.
+    Dump(Dump),
+    /// Asks a leader whether all its nodes are equal.
+    ///
+    /// Exit codes: 0 equal, 1 different (the first keys that differ are named, with who holds what),
+    /// 3 could not compare.
+    Parity(Parity),
     /// A bare echo server on the same HTTP library: the floor that `throughput` compares with.
     Echo(Echo),
 }
@@ -143,6 +150,38 @@ pub struct Footprint {
     /// The node's binary [default: `kv-node` beside this program].
     #[arg(long)]
     pub node: Option<PathBuf>,
+}
+
+/// The flags of `dump`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Dump {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// How often each node is read; the median speed and the highest rise count.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Fails unless every node gives more than 50 MB/s, its memory rises by less than 20 MB, and a page
+    /// at the end takes at most 1.5 times as long as one at the start.
+    #[arg(long)]
+    pub check: bool,
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    pub node: Option<PathBuf>,
+}
+
+/// The flags of `parity`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Parity {
+    /// The leader, `http://host:port`.
+    #[arg(long)]
+    pub url: Address,
+    /// How long it may take, in seconds.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub timeout: Duration,
 }
 
 /// The flags of `echo`.

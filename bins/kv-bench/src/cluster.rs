@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 /// A running cluster. Dropping it without [`Cluster::stop`] lets its servers end on their own.
 pub struct Cluster {
     pub leader: Address,
-    pub followers: Vec<Address>,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -35,8 +34,13 @@ impl Cluster {
         let transport = PeerTransport::new(followers.iter().cloned());
         let handle = LeaderHandle::spawn(NodeId(draw()?), ClusterId(draw()?), config, transport)?;
         let write_timeout = delays.max() + Duration::from_secs(30);
-        let leader = spawn(Node::Leader(LeaderNode { handle, write_timeout }), &stop, &mut servers).await?;
-        Ok(Self { leader, followers, stop, servers })
+        let leader = spawn(
+            Node::Leader(LeaderNode::new(handle, write_timeout, followers.iter().cloned())),
+            &stop,
+            &mut servers,
+        )
+        .await?;
+        Ok(Self { leader, stop, servers })
     }
 
     /// Stops every server and waits for it.

@@ -57,7 +57,11 @@ pub async fn run(args: &Experiment) -> Result<Report, Box<dyn Error>> {
     summary.write_json(&json)?;
     draw(&summary, &png, &svg)?;
     let written = format!("{}, {} and {} written", json.display(), png.display(), svg.display());
-    Ok(Report { text: format!("{}\n{written}\n", table(&summary)), problem: problem(args, &summary) })
+    Ok(Report {
+        text: format!("{}\n{written}\n", table(&summary)),
+        problem: problem(args, &summary),
+        code: 1,
+    })
 }
 
 /// What is wrong with the result, if anything is.
@@ -126,9 +130,8 @@ async fn measure(
     let writes = workload::prepare(args.seed, args.writes, args.keys);
     let outcome = workload::execute(&cluster.leader, writes, args.workers, progress).await?;
     note_errors(progress, &outcome);
-    let nodes: Vec<Address> = std::iter::once(&cluster.leader).chain(&cluster.followers).cloned().collect();
     let longest = delays.max();
-    let parity_ok = parity::wait(&nodes, longest + PARITY_PATIENCE).await;
+    let parity_ok = parity::ask(&cluster.leader, longest + PARITY_PATIENCE).await.verdict.equal();
     cluster.stop().await;
 
     let (w, n) = (quorum.write(), quorum.followers());
@@ -177,7 +180,7 @@ async fn running(args: &Experiment, leader: &Address) -> Result<Summary, Box<dyn
     let longest = delays.map_or(Duration::ZERO, |(_, max)| max);
     let parity_ok = match args.follower_urls.as_slice() {
         [] => None,
-        _ => parity::wait(&nodes, longest + PARITY_PATIENCE).await,
+        _ => parity::wait(&nodes, longest + PARITY_PATIENCE).await.equal(),
     };
     progress.finish_and_clear();
     let theory = followers.zip(delays).map(|(n, (min, max))| theory_ms(ms(min), ms(max), w, n));

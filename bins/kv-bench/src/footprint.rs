@@ -11,12 +11,13 @@ use kv_http::{Address, Connection};
 use crate::args::Footprint;
 use crate::nodes::Nodes;
 
+const FOLLOWERS: usize = 5;
 const QUORUM: usize = 3;
 const CONNECTIONS: usize = 64;
 
 /// Measures and gives a few lines.
 pub async fn command(args: &Footprint) -> Result<String, Box<dyn Error>> {
-    let nodes = Nodes::start(args.node.as_deref(), QUORUM).await?;
+    let nodes = Nodes::start(args.node.as_deref(), FOLLOWERS, QUORUM).await?;
     let idle = describe(&nodes);
     fill(&nodes.leader, args.keys, args.value_bytes).await?;
     let filled = describe(&nodes);
@@ -33,8 +34,8 @@ fn describe(nodes: &Nodes) -> String {
     format!("{:.1} MB in all, {:.1} MB in the largest", mb(total), mb(largest))
 }
 
-/// Writes every key once.
-async fn fill(leader: &Address, keys: u64, value_bytes: usize) -> Result<(), Box<dyn Error>> {
+/// Writes every key once: `key-00000000` and on.
+pub async fn fill(leader: &Address, keys: u64, value_bytes: usize) -> Result<(), Box<dyn Error>> {
     let next = Arc::new(AtomicU64::new(0));
     let body = Bytes::from(format!(r#"{{"value":"{}"}}"#, "v".repeat(value_bytes)));
     let mut running = Vec::new();

@@ -41,7 +41,7 @@ pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::er
         text += &format!("the first error: {error}\n");
     }
     let problem = outcome.latencies_us.is_empty().then(|| "no request was answered".to_owned());
-    Ok(Report { text, problem })
+    Ok(Report { text, problem, code: 1 })
 }
 
 /// How long the last requests may take beyond the end.

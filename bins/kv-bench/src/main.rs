@@ -6,12 +6,13 @@
 //!
 //! # What it does not do
 //!
-//! It judges nothing but its own experiment (`--check`); it does not measure across machines, and it
+//! It judges nothing but where `--check` says so, and parity; it does not measure across machines, and it
 //! starts no containers yet.
 
 mod args;
 mod clock;
 mod cluster;
+mod dump;
 mod experiment;
 mod footprint;
 mod load;
@@ -34,21 +35,25 @@ struct Report {
     text: String,
     /// Why the text is no good news: the process then fails.
     problem: Option<String>,
+    /// The exit code, if there is a problem.
+    code: u8,
 }
 
 impl From<String> for Report {
     fn from(text: String) -> Self {
-        Self { text, problem: None }
+        Self { text, problem: None, code: 0 }
     }
 }
 
 fn main() -> ExitCode {
-    let done = run(Args::parse()).and_then(|report| {
-        print(&report.text);
-        report.problem.map_or(Ok(()), |problem| Err(problem.into()))
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Args::parse()) {
+        Ok(Report { text, problem, code }) => {
+            print(&text);
+            problem.map_or(ExitCode::SUCCESS, |problem| {
+                complain(Box::<dyn Error>::from(problem).as_ref());
+                ExitCode::from(code)
+            })
+        }
         Err(error) => {
             complain(error.as_ref());
             ExitCode::FAILURE
@@ -70,6 +75,8 @@ fn run(args: Args) -> Result<Report, Box<dyn Error>> {
             Some(Command::Load(load)) => load::command(&load).await?,
             Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
             Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
+            Some(Command::Dump(dump)) => dump::command(&dump).await?,
+            Some(Command::Parity(parity)) => parity::command(&parity).await,
             Some(Command::Echo(echo)) => throughput::echo(&echo).await?.into(),
         })
     })

@@ -1,4 +1,4 @@
-//! Six node processes on loopback.
+//! Node processes on loopback.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -13,13 +13,13 @@ use thiserror::Error;
 
 use crate::clock::now;
 
-const FOLLOWERS: usize = 5;
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A leader and five followers, each a process. They are killed, by their ids, when this is dropped.
+/// A leader and its followers, each a process. They are killed, by their ids, when this is dropped.
 pub struct Nodes {
     pub leader: Address,
-    processes: Vec<Process>,
+    /// The leader is the last one.
+    pub processes: Vec<Process>,
 }
 
 /// Why there are no nodes.
@@ -51,10 +51,10 @@ pub enum NodesError {
 
 impl Nodes {
     /// Starts them without delays and waits until the leader takes writes.
-    pub async fn start(binary: Option<&Path>, quorum: usize) -> Result<Self, NodesError> {
+    pub async fn start(binary: Option<&Path>, followers: usize, quorum: usize) -> Result<Self, NodesError> {
         let binary = find(binary)?;
         let mut processes = Vec::new();
-        for _ in 0..FOLLOWERS {
+        for _ in 0..followers {
             processes.push(Process::start(&binary, &["--role", "follower", "--port", "0"])?);
         }
         let urls = processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
@@ -70,7 +70,7 @@ impl Nodes {
 
     /// The resident memory of each process in KiB, the leader last; none where the system does not say.
     pub fn resident_kib(&self) -> Option<Vec<u64>> {
-        self.processes.iter().map(|node| resident_kib(node.child.id())).collect()
+        self.processes.iter().map(Process::resident_kib).collect()
     }
 
     async fn wait_until_serving(&self) -> Result<(), NodesError> {
@@ -96,6 +96,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its resident memory in KiB; none where the system does not say.
+    pub fn resident_kib(&self) -> Option<u64> {
+        resident_kib(self.child.id())
+    }
+
     /// Starts `binary`, without the variables of this process, and waits until it says where it listens.
     pub fn start(binary: &Path, args: &[&str]) -> Result<Self, NodesError> {
         let mut command = Command::new(binary);

@@ -15,9 +15,11 @@ use crate::args::{Echo, Throughput};
 use crate::load::{self, Load, Operation};
 use crate::nodes::{Nodes, Process};
 
+const FOLLOWERS: usize = 5;
+
 /// Measures and gives a table.
 pub async fn command(args: &Throughput) -> Result<String, Box<dyn Error>> {
-    let nodes = Nodes::start(args.node.as_deref(), args.quorum).await?;
+    let nodes = Nodes::start(args.node.as_deref(), FOLLOWERS, args.quorum).await?;
     let echo = Process::start(&std::env::current_exe()?, &["echo"])?;
     let mut text = format!(
         "{:>11}  {:>10}  {:>10}  {:>6}  {:>8}  {:>8}  {:>6}\n",

@@ -74,9 +74,9 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         seed,
         "leading"
     );
-    let transport = PeerTransport::new(followers);
+    let transport = PeerTransport::new(followers.iter().cloned());
     let handle = LeaderHandle::spawn(id, cluster, config, transport).map_err(system)?;
-    Ok(LeaderNode { handle, write_timeout })
+    Ok(LeaderNode::new(handle, write_timeout, followers))
 }
 
 fn start_logging(settings: &Settings) {

@@ -5,9 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use twox_hash::XxHash3_128;
-
-use crate::{Entry, Operation, Version};
+use crate::{Digest, Digester, Entry, Operation, Version};
 
 /// The newest entry of each key. See the crate's page for the rule.
 ///
@@ -42,19 +40,6 @@ pub struct Item<'a> {
     pub version: Version,
     /// That put, which can be cloned to keep the value without a copy.
     pub entry: &'a Entry,
-}
-
-/// A fingerprint of all live keys, values and versions at a mark.
-///
-/// Digests of two stores may be compared only if their marks are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest {
-    /// Everything up to this version was in the store, and nothing above it.
-    pub mark: Version,
-    /// How many live keys were hashed.
-    pub keys: usize,
-    /// XXH3-128 over `key length, key, version, value length, value` in key order.
-    pub hash: u128,
 }
 
 impl Store {
@@ -92,8 +77,7 @@ impl Store {
     /// What `key` holds, if it is there.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Item<'_>> {
-        let slot = self.slot(key.as_bytes())?;
-        Some(slot.live()?.1)
+        self.slot(key.as_bytes())?.shown()?.1
     }
 
     /// The version of the newest put or delete of `key`, or of the newest clear if that is newer.
@@ -109,6 +93,16 @@ impl Store {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a str, Item<'a>)> {
+        self.entries(prefix, after).filter_map(|(key, item)| Some((key, item?)))
+    }
+
+    /// As [`Store::scan`], but a key whose tombstone is still here comes too, without an item: so whoever
+    /// reads a part can stop after a number of steps, whatever is in the way.
+    pub fn entries<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, Option<Item<'a>>)> {
         let (from, skip) = match after {
             Some(after) if after >= prefix => (after, true),
             _ => (prefix, false),
@@ -118,7 +112,7 @@ impl Store {
         self.slots
             .range::<dyn Place, _>((start, Bound::Unbounded))
             .take_while(move |slot| slot.key().starts_with(prefix.as_bytes()))
-            .filter_map(Slot::live)
+            .filter_map(Slot::shown)
     }
 
     /// How many keys are live.
@@ -174,17 +168,11 @@ impl Store {
     /// Hashes everything that is live. The caller says at which mark; see [`Digest`].
     #[must_use]
     pub fn digest(&self, mark: Version) -> Digest {
-        let mut hasher = XxHash3_128::new();
-        let mut keys = 0;
+        let mut digester = Digester::new();
         for (key, item) in self.scan("", None) {
-            keys += 1;
-            hasher.write(&(key.len() as u64).to_le_bytes());
-            hasher.write(key.as_bytes());
-            hasher.write(&item.version.to_le_bytes());
-            hasher.write(&(item.value.len() as u64).to_le_bytes());
-            hasher.write(item.value);
+            digester.add(key, item.version, item.value);
         }
-        Digest { mark, keys, hash: hasher.finish_128() }
+        digester.finish(mark)
     }
 
     /// Puts `entry` in its slot; one walk, since what is stale is rare and put back.
@@ -242,12 +230,14 @@ impl Slot {
         Self { head: head(entry.key_bytes()), entry }
     }
 
-    fn live(&self) -> Option<(&str, Item<'_>)> {
+    /// Its key, and what that holds: nothing behind a tombstone.
+    fn shown(&self) -> Option<(&str, Option<Item<'_>>)> {
         match self.entry.operation() {
             Operation::Put { key, value } => {
-                Some((key, Item { value, version: self.entry.version(), entry: &self.entry }))
+                Some((key, Some(Item { value, version: self.entry.version(), entry: &self.entry })))
             }
-            Operation::Delete { .. } | Operation::Clear | Operation::NoOp => None,
+            Operation::Delete { key } => Some((key, None)),
+            Operation::Clear | Operation::NoOp => None,
         }
     }
 }

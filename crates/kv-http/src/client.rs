@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
@@ -148,6 +149,37 @@ impl Connection {
         path: &str,
         body: Option<(&'static str, Bytes)>,
     ) -> Result<Response, ClientError> {
+        let (head, body) = self.begin(method, path, body).await?.into_parts();
+        let body =
+            drive(&mut self.io, collect(body, RESPONSE_BYTES_MAX)).await.map_err(|error| match error {
+                BodyError::Broken(error) => ClientError::Broken(error),
+                BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
+            })?;
+        Ok(Response { status: head.status, headers: head.headers, body })
+    }
+
+    /// Sends a GET, and hands the body over piece by piece, as it comes: a body of any length. The
+    /// response has none.
+    ///
+    /// # Errors
+    /// As [`Connection::send`]; also in the middle of the body.
+    pub async fn read(&mut self, path: &str, mut each: impl FnMut(&[u8])) -> Result<Response, ClientError> {
+        let (head, mut body) = self.begin(Method::GET, path, None).await?.into_parts();
+        while let Some(frame) = drive(&mut self.io, body.frame()).await {
+            if let Some(piece) = frame?.data_ref() {
+                each(piece);
+            }
+        }
+        Ok(Response { status: head.status, headers: head.headers, body: Bytes::new() })
+    }
+
+    /// Sends a request, and waits for the head of the answer.
+    async fn begin(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<hyper::Response<Incoming>, ClientError> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, &self.host);
         if let Some((content_type, _)) = &body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -155,12 +187,7 @@ impl Connection {
         let request = request.body(Full::new(body.map(|(_, bytes)| bytes).unwrap_or_default()))?;
         self.ready().await?;
         let Self { sender, io, .. } = self;
-        let (head, body) = drive(io, sender.send_request(request)).await?.into_parts();
-        let body = drive(io, collect(body, RESPONSE_BYTES_MAX)).await.map_err(|error| match error {
-            BodyError::Broken(error) => ClientError::Broken(error),
-            BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
-        })?;
-        Ok(Response { status: head.status, headers: head.headers, body })
+        Ok(drive(io, sender.send_request(request)).await?)
     }
 
     /// Waits until the connection can take a request; an error means that it is closed.

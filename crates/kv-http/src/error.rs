@@ -1,15 +1,17 @@
 //! Every refusal that a client can meet, and the one place that picks its status.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use std::fmt;
+
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
-use kv_replication::{ClusterId, Identity, Refusal, WriteError};
+use kv_replication::engine::{Position, ReadError};
+use kv_replication::{ClusterId, Identity, Refusal, StartProblem, WriteError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::body::BodyError;
+use crate::reply::{JSON, ReplyBody, respond, tell_position};
 
 /// Why a request was not answered as the client wished.
 ///
@@ -78,6 +80,29 @@ pub enum ApiError {
     /// The value is not text, and JSON can hold only text.
     #[error("the value is not UTF-8 and cannot be shown as JSON")]
     NotText,
+    /// The leader that was to be read from does not have everything back yet.
+    #[error("the leader is not ready: {0}")]
+    Recovering(StartProblem),
+    /// The node did not get to the version that a read wants in time.
+    #[error("the node has everything up to version {}, not up to {wanted}", position.version)]
+    StaleReplica {
+        /// What it wants.
+        wanted: Version,
+        /// Where the node stood when time ran out.
+        position: Position,
+    },
+    /// Whether all nodes are equal could not be found out.
+    #[error("could not compare: {}", Problems(nodes))]
+    CouldNotCompare {
+        /// The nodes that are in the way, each with its reason.
+        nodes: Vec<NodeProblem>,
+    },
+    /// A limit is reached.
+    #[error("too much at once: {limit} is reached")]
+    Overloaded {
+        /// The name of the limit.
+        limit: &'static str,
+    },
     /// The write was not committed, as far as is known.
     #[error("{0}")]
     Write(WriteError),
@@ -90,6 +115,15 @@ pub enum ApiError {
         /// That epoch.
         promised: Epoch,
     },
+}
+
+/// Why a node could not be compared with the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeProblem {
+    /// `leader`, or a follower's address.
+    pub node: String,
+    /// Why.
+    pub problem: String,
 }
 
 /// What a write came to.
@@ -137,12 +171,16 @@ impl ApiError {
             Self::NotText => (StatusCode::INTERNAL_SERVER_ERROR, "not_text"),
             Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
+            Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
+            Self::CouldNotCompare { .. } => (StatusCode::SERVICE_UNAVAILABLE, "could_not_compare"),
+            Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Refused(refusal) => refusal_status(refusal),
         }
     }
 
     /// The answer; on a write it also says what came of it.
-    pub(crate) fn response(&self, is_write: bool) -> Response<Full<Bytes>> {
+    pub(crate) fn response(&self, is_write: bool) -> Response<ReplyBody> {
         let (status, code) = self.status();
         let outcome = match self {
             Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) | Self::NotText => Outcome::Unknown,
@@ -152,16 +190,23 @@ impl ApiError {
             detail: self.detail(outcome),
             code,
             outcome: is_write.then_some(outcome),
+            nodes: match self {
+                Self::CouldNotCompare { nodes } => nodes,
+                _ => &[],
+            },
+            watermark: match self {
+                Self::StaleReplica { position, .. } => Some(position.version),
+                _ => None,
+            },
             refusal: match self {
                 Self::Refused(refusal) => Some((*refusal).into()),
                 _ => None,
             },
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Full::new(json.into()));
+        let mut response = respond(JSON, json);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
             Self::MethodNotAllowed { allow } | Self::NotLeader { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -170,6 +215,13 @@ impl ApiError {
                 headers.insert(ALLOW, HeaderValue::from_static(""));
             }
             Self::Write(_) if outcome == Outcome::NotApplied => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::StaleReplica { position, .. } => {
+                tell_position(headers, position);
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Recovering(_) | Self::Overloaded { .. } | Self::CouldNotCompare { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -194,14 +246,40 @@ impl ApiError {
     }
 }
 
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Recovering(problem) => Self::Recovering(problem),
+            ReadError::Stale { wanted, position } => Self::StaleReplica { wanted, position },
+            ReadError::TooManyWaiting => Self::Overloaded { limit: "waiters_max" },
+        }
+    }
+}
+
 #[derive(Serialize)]
-struct ErrorBody {
+struct ErrorBody<'a> {
     detail: Detail,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Version>,
+    #[serde(skip_serializing_if = "<[NodeProblem]>::is_empty")]
+    nodes: &'a [NodeProblem],
+    #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<WireRefusal>,
+}
+
+struct Problems<'a>(&'a [NodeProblem]);
+
+impl fmt::Display for Problems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, NodeProblem { node, problem }) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "; " } else { "" };
+            write!(f, "{comma}{node}: {problem}")?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use kv_replication::{Answer as Said, Request};
 
-use crate::api::{Answer, require_type, respond};
+use crate::api::require_type;
 use crate::body;
 use crate::error::ApiError;
+use crate::reply::{Answer, respond};
 use crate::server::{Node, Service};
 use crate::wire::{self, WireError};
 
@@ -19,7 +20,13 @@ pub(crate) async fn answer(service: &Service, path: &str, request: hyper::Reques
     let bytes_max = service.config.batch_bytes_max;
     let body = body::read(request.into_body(), bytes_max, service.config.body_timeout).await;
     let body = body.map_err(|error| ApiError::from_body(&error, bytes_max))?;
-    let request = decode(path, &body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
+    let invalid = |error: WireError| ApiError::InvalidBody(error.to_string());
+    if path == wire::DIGEST_PATH {
+        let wire::DigestRequest { mark, wait } = wire::decode_digest_request(&body).map_err(invalid)?;
+        let digest = follower.digest(mark, wait).await;
+        return Ok(respond(wire::CONTENT_TYPE, wire::encode_digest(&digest)));
+    }
+    let request = decode(path, &body).map_err(invalid)?;
     Ok(respond(wire::CONTENT_TYPE, encode(&follower.request(request)?)))
 }
 

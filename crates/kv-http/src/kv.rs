@@ -1,25 +1,24 @@
-//! The endpoints of the report: `/kv`, `/health`, `/replicate`, `/reset`.
+//! The writes, and what else the report has: `/health`, `/replicate`, `/reset`.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ETAG, HeaderValue};
 use hyper::{Request, Response};
 use kv_core::{Command, Epoch, Key, VERSION_MAX, Version};
-use kv_replication::engine::{LeaderHandle, Read};
+use kv_replication::engine::Read;
 use kv_replication::{Adopted, Committed, Time};
-use serde::ser::{Error as _, SerializeMap};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::api::{Answer, Query, TIMEOUT, refuse_conditions, require_type, respond};
+use crate::api::{refuse_conditions, require_type};
 use crate::body;
 use crate::error::ApiError;
-use crate::server::{Node, Service};
+use crate::query::{Query, TIMEOUT};
+use crate::reply::{Answer, JSON, ReplyBody, respond};
+use crate::server::{LeaderNode, Node, Service};
 
-const JSON: &str = "application/json";
+/// Headers that would make a write conditional.
+const CONDITIONS: [&str; 3] = ["if-match", "if-none-match", "idempotency-key"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,9 +36,14 @@ struct Written<'a> {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
-    value: &'a str,
-    version: Version,
+struct Deleted<'a> {
+    key: &'a str,
+    /// A tombstone was written. If not, there was nothing to delete, and the rest is absent.
+    deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acks: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -58,36 +62,12 @@ struct Replicated<'a> {
     version: Version,
 }
 
-pub(crate) fn health(node: &Node) -> Response<Full<Bytes>> {
+pub(crate) fn health(node: &Node) -> Response<ReplyBody> {
     let role = match node {
         Node::Leader(_) => "leader",
         Node::Follower(_) => "follower",
     };
     respond(JSON, format!(r#"{{"status":"ok","role":"{role}"}}"#))
-}
-
-pub(crate) fn get(node: &Node, key: &str, request: &Request<Incoming>) -> Answer {
-    Query::parse(request.uri().query(), &[TIMEOUT])?; // a local read never waits
-    refuse_conditions(request.headers())?;
-    let read = match node {
-        Node::Leader(leader) => leader.handle.get(key),
-        Node::Follower(follower) => follower.get(key),
-    };
-    let read = read.ok_or(ApiError::KeyNotFound)?;
-    let mut response =
-        respond(JSON, to_json(&Shown { value: text(read.value())?, version: read.version() })?);
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", read.version())) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    Ok(response)
-}
-
-pub(crate) fn dump(node: &Node) -> Answer {
-    let reads = match node {
-        Node::Leader(leader) => leader.handle.dump(),
-        Node::Follower(follower) => follower.dump(),
-    };
-    Ok(respond(JSON, to_json(&Dump(&reads))?))
 }
 
 pub(crate) async fn put(
@@ -98,7 +78,7 @@ pub(crate) async fn put(
     arrived: Time,
 ) -> Answer {
     let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
-    refuse_conditions(request.headers())?;
+    refuse_conditions(request.headers(), &CONDITIONS)?;
     let body = json_body(service, request).await?;
     let command = {
         let body: WriteBody<'_> = object(&body, r#"{"value": "…"} with a text as value"#)?;
@@ -109,6 +89,21 @@ pub(crate) async fn put(
         leader.handle.write_until(command, deadline).await.map_err(ApiError::Write)?;
     let (version, read) = (entry.version(), Read::from(entry));
     Ok(respond(JSON, to_json(&Written { key: read.key(), value: text(read.value())?, version, acks })?))
+}
+
+/// The key is gone. If it was not there, nothing is written.
+pub(crate) async fn delete(
+    leader: &LeaderNode,
+    key: &str,
+    request: &Request<Incoming>,
+    arrived: Time,
+) -> Answer {
+    let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
+    refuse_conditions(request.headers(), &CONDITIONS)?;
+    let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
+    let deleted = leader.handle.delete_until(Key::parse(key)?, deadline).await.map_err(ApiError::Write)?;
+    let (version, acks) = deleted.map(|committed| (committed.entry.version(), committed.acks)).unzip();
+    Ok(respond(JSON, to_json(&Deleted { key, deleted: version.is_some(), version, acks })?))
 }
 
 /// A write in the report's form, from a leader that knows no epochs.
@@ -132,7 +127,7 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
 /// On the leader a clear, replicated like any write; a follower alone drops its copy.
 pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrived: Time) -> Answer {
     Query::parse(request.uri().query(), &[])?;
-    refuse_conditions(request.headers())?;
+    refuse_conditions(request.headers(), &CONDITIONS)?;
     if !service.config.enable_reset {
         return Err(ApiError::ResetDisabled);
     }
@@ -144,15 +139,6 @@ pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrive
         Node::Follower(follower) => follower.reset(),
     }
     Ok(respond(JSON, r#"{"status":"ok"}"#))
-}
-
-/// A leader, and what HTTP adds to it.
-#[derive(Clone, Debug)]
-pub struct LeaderNode {
-    /// The leader.
-    pub handle: LeaderHandle,
-    /// How long a write may take that names no time-out of its own, from its arrival.
-    pub write_timeout: Duration,
 }
 
 async fn json_body(service: &Service, request: Request<Incoming>) -> Result<Bytes, ApiError> {
@@ -185,24 +171,10 @@ fn object<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &str) -> Result<T, A
     })
 }
 
-fn text(value: &[u8]) -> Result<&str, ApiError> {
+pub(crate) fn text(value: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(value).map_err(|_| ApiError::NotText)
 }
 
-fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(answer).map_err(|_| ApiError::NotText)
-}
-
-/// `{key: {"value", "version"}}` in key order.
-struct Dump<'a>(&'a [Read]);
-
-impl Serialize for Dump<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for read in self.0 {
-            let value = std::str::from_utf8(read.value()).map_err(S::Error::custom)?;
-            map.serialize_entry(read.key(), &Shown { value, version: read.version() })?;
-        }
-        map.end()
-    }
 }

@@ -21,9 +21,8 @@
 //!
 //! # What it does not do
 //!
-//! HTTP/1.1 only, no TLS, no authentication. A dump builds its whole body in memory. It does not yet
-//! know conditional requests, idempotency keys, read levels, pages or deletes: parameters and headers
-//! of those kinds are refused, not ignored.
+//! HTTP/1.1 only, no TLS, no authentication. It does not yet know conditional writes, idempotency keys or
+//! linearizable reads: parameters and headers of those kinds are refused, not ignored.
 
 /// The example of the README, compiled and run.
 #[cfg(doctest)]
@@ -37,8 +36,14 @@ mod client;
 mod error;
 mod internal;
 mod kv;
+mod list;
+mod parity;
 mod peer;
+mod query;
+mod read;
+mod reply;
 mod server;
+mod stall;
 mod status;
 pub mod wire;
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use kv_replication::engine::PeerDigest;
 use kv_replication::{Answer, Reply, Request, Transport, TransportError};
 
 use crate::error::refusal_from_json;
@@ -18,6 +19,29 @@ impl PeerTransport {
     #[must_use]
     pub fn new(followers: impl IntoIterator<Item = Address>) -> Self {
         Self { followers: followers.into_iter().map(Client::new).collect() }
+    }
+
+    /// Where they are.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.followers.iter().map(Client::address)
+    }
+
+    /// The digest of this follower at `mark`, for which it may wait.
+    ///
+    /// # Errors
+    /// [`TransportError`], as [`Transport::send`] gives it. As there, the caller has the clock.
+    pub async fn digest(
+        &self,
+        follower: usize,
+        request: wire::DigestRequest,
+    ) -> Result<PeerDigest, TransportError> {
+        let client = self.followers.get(follower).ok_or(TransportError::NoSuchFollower(follower))?;
+        let body = Some((wire::CONTENT_TYPE, wire::encode_digest_request(request)));
+        let response = client.send(Method::POST, wire::DIGEST_PATH, body).await.map_err(broken)?;
+        if response.status != StatusCode::OK {
+            return Err(TransportError::Foreign(format!("it answered {}", response.status)));
+        }
+        wire::decode_digest(&response.body).map_err(|error| TransportError::Foreign(error.to_string()))
     }
 }
 

@@ -10,13 +10,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use kv_replication::Time;
-use kv_replication::engine::FollowerHandle;
+use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::api;
-pub use crate::kv::LeaderNode;
+use crate::stall::StallLimit;
+use crate::{Address, PeerTransport};
 
 /// What answers.
 #[derive(Clone, Debug)]
@@ -25,6 +26,35 @@ pub enum Node {
     Leader(LeaderNode),
     /// A follower.
     Follower(FollowerHandle),
+}
+
+/// A leader, and what HTTP adds to it.
+#[derive(Clone, Debug)]
+pub struct LeaderNode {
+    /// The leader.
+    pub handle: LeaderHandle,
+    /// How long a write may take that names no time-out of its own, from its arrival.
+    pub write_timeout: Duration,
+    /// Its followers, for questions that are no replication.
+    pub(crate) peers: Arc<PeerTransport>,
+    /// Who compares all nodes has one of these.
+    pub(crate) comparisons: Arc<Semaphore>,
+}
+
+/// Comparisons of all nodes that run at once: each reads every key of every node.
+const COMPARISONS_MAX: usize = 1;
+
+impl LeaderNode {
+    /// A leader of the followers at these addresses, in the order of its configuration.
+    #[must_use]
+    pub fn new(
+        handle: LeaderHandle,
+        write_timeout: Duration,
+        followers: impl IntoIterator<Item = Address>,
+    ) -> Self {
+        let peers = Arc::new(PeerTransport::new(followers));
+        Self { handle, write_timeout, peers, comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)) }
+    }
 }
 
 /// Every limit of the server, by name.
@@ -42,8 +72,15 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer; then its connection is closed.
+    pub stall_timeout: Duration,
     /// How long open requests may still take after the stop signal.
     pub drain_timeout: Duration,
+    /// How long a read may wait for its `min_version`, and `/readyz?sync` for its node, if they name no
+    /// time-out of their own.
+    pub read_timeout: Duration,
+    /// How long a comparison of all nodes may take that names no time-out of its own.
+    pub parity_timeout: Duration,
     /// `POST /reset` works.
     pub enable_reset: bool,
     /// A follower that has not heard from its leader for longer is not ready.
@@ -64,7 +101,10 @@ impl Default for ServerConfig {
             batch_bytes_max: 4 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(1),
+            parity_timeout: Duration::from_secs(10),
             enable_reset: true,
             ready_heard_max: Duration::from_secs(10),
             ready_lag_versions_max: 10_000,
@@ -162,7 +202,7 @@ fn spawn_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(service.config.header_timeout)
-        .serve_connection(TokioIo::new(stream), handler);
+        .serve_connection(StallLimit::new(TokioIo::new(stream), service.config.stall_timeout), handler);
     let connection = graceful.watch(connection);
     open.spawn(async move {
         if let Err(error) = connection.await {

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, Version};
 use kv_replication::engine::{FollowerStatus, LeaderStatus};
 use kv_replication::{LinkState, LinkStatus, Phase};
 use serde::Serialize;
 
-use crate::api::{Answer, respond};
 use crate::error::ApiError;
+use crate::query::Query;
+use crate::reply::{Answer, JSON, ReplyBody, respond};
 use crate::server::{Node, ServerConfig, Service};
 
 /// What `/livez` and `/readyz` answer in.
@@ -46,6 +45,8 @@ struct FollowerView {
     leader_committed: Version,
     lag_versions: Version,
     last_heard_ms: Option<u64>,
+    /// As in the header `KV-Lag-Ms`.
+    lag_ms: Option<u64>,
     keys: usize,
     uptime_s: f64,
 }
@@ -84,18 +85,26 @@ pub(crate) fn status(node: &Node) -> Answer {
         Node::Leader(leader) => serde_json::to_vec(&leader_view(leader.handle.status())),
         Node::Follower(follower) => serde_json::to_vec(&follower_view(&follower.status())),
     };
-    Ok(respond("application/json", json.map_err(|_| ApiError::NotText)?))
+    Ok(respond(JSON, json.map_err(|_| ApiError::NotText)?))
 }
 
 /// 200 if the node can do its work, else 503; `verbose` says why, one condition a line.
-pub(crate) fn ready(service: &Service, verbose: bool) -> Response<Full<Bytes>> {
-    let conditions = match &service.node {
+///
+/// With `sync` it first waits, at most `timeout_ms`, until the node is level: a leader has committed
+/// everything that had a version when it was asked; a follower has heard its leader since, and has all
+/// that the leader had committed then.
+pub(crate) async fn ready(service: &Service, query: &Query) -> Response<ReplyBody> {
+    let level = if query.sync { Some(until_level(service, query).await) } else { None };
+    let mut conditions = match &service.node {
         Node::Leader(leader) => leader_conditions(&leader.handle.status()),
         Node::Follower(follower) => follower_conditions(&follower.status(), &service.config),
     };
+    if let Some(level) = level {
+        conditions.push(("sync", (!level).then(|| "not level in time".to_owned())));
+    }
     let ready = conditions.iter().all(|(_, problem)| problem.is_none());
     let mut text = String::new();
-    for (name, problem) in conditions.iter().filter(|_| verbose) {
+    for (name, problem) in conditions.iter().filter(|_| query.verbose) {
         text += &match problem {
             None => format!("[+]{name} ok\n"),
             Some(problem) => format!("[-]{name}: {problem}\n"),
@@ -107,6 +116,14 @@ pub(crate) fn ready(service: &Service, verbose: bool) -> Response<Full<Bytes>> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+async fn until_level(service: &Service, query: &Query) -> bool {
+    let timeout = query.timeout.unwrap_or(service.config.read_timeout);
+    match &service.node {
+        Node::Leader(leader) => leader.handle.until_level(timeout).await,
+        Node::Follower(follower) => follower.until_level(timeout).await,
+    }
 }
 
 type Condition = (&'static str, Option<String>);
@@ -204,6 +221,7 @@ fn follower_view(status: &FollowerStatus) -> FollowerView {
         leader_committed: status.leader_mark,
         lag_versions: lag(status),
         last_heard_ms: status.last_heard.map(whole_millis),
+        lag_ms: status.lag.map(whole_millis),
         keys: status.keys,
         uptime_s: status.uptime.as_secs_f64(),
     }

@@ -16,16 +16,25 @@
 //!          1 u8 | after u64            what is pending, above a version
 //! ```
 //!
+//! But for the question of a digest, which changes nothing and names nobody:
+//!
+//! ```text
+//! digest   mark u64 | wait in ms u32
+//! ```
+//!
 //! The answers are
 //!
 //! ```text
 //! held      node u64 | resets u64 | counts u8 | promised u64 u64 | mark u64 | count u32 | (first u64, last u64) …
 //! standing  cluster u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
 //! chunk     mark u64 | done u8 | frames
+//! digest    node u64 | resets u64 | cluster u8 u64 | promised u64 u64 | mark u64 | given u8, keys u64, hash u128
 //! ```
 //!
 //! with `groups` = count u32, and of each `since u64 u64 | W u32 | count u32, texts`; `text` = length u32, UTF-8; `frames` = count u32 and the
 //! frames of [`Entry`]. A refusal is a JSON error like any other, with the facts in fields of their own.
+
+mod digest;
 
 use std::sync::Arc;
 
@@ -36,6 +45,8 @@ use kv_replication::{
     Install, Part, Pull, RangeSet, Stage, Standing,
 };
 use thiserror::Error;
+
+pub use digest::{DigestRequest, decode_digest, decode_digest_request, encode_digest, encode_digest_request};
 
 /// The content type of requests and answers; another version will have another name.
 pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v3";
@@ -50,6 +61,8 @@ pub const APPEND_PATH: &str = "/internal/append";
 pub const INSTALL_PATH: &str = "/internal/install";
 /// Where a question for what is there goes.
 pub const PULL_PATH: &str = "/internal/pull";
+/// Where the question for a digest goes.
+pub const DIGEST_PATH: &str = "/internal/digest";
 
 const APPEND_HEADER_BYTES: usize = 54;
 const EPOCH_COUNTER_MAX: u64 = 1 << 53;

@@ -193,7 +193,9 @@ async fn requests_on_one_connection_are_answered_in_order() {
 async fn what_http_itself_asks_for() {
     let cluster = leader_with(ServerConfig::default()).await;
     let mut connection = Raw::open(cluster.leader.address).await;
-    for (path, allow) in [("/kv/k", "GET, PUT"), ("/kv", "GET"), ("/health", "GET"), ("/reset", "POST")] {
+    for (path, allow) in
+        [("/kv/k", "GET, PUT, DELETE"), ("/kv", "GET"), ("/health", "GET"), ("/reset", "POST")]
+    {
         connection.send(&request("HEAD", path, &[], None)).await;
         let reply = connection.reply_to_head().await;
         assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "HEAD {path}");

@@ -12,9 +12,11 @@ use crate::common::refusal::{Expected, GOOD, JSON, OTHER, Untouched, WRITE, chec
 async fn a_follower_takes_no_writes() {
     let untouched = Untouched::start().await;
     let follower = untouched.cluster.followers[0].address;
-    let reply = ask(follower, &request("PUT", "/kv/k", &JSON, Some(GOOD))).await;
-    let expected = Expected { detail: Some("Leader only"), allow: Some("GET"), is_write: true };
-    check("a write on a follower", &reply, 405, "not_leader", expected);
+    for (method, body) in [("PUT", Some(GOOD)), ("DELETE", None)] {
+        let reply = ask(follower, &request(method, "/kv/k", &JSON, body)).await;
+        let expected = Expected { detail: Some("Leader only"), allow: Some("GET"), is_write: true };
+        check("a write on a follower", &reply, 405, "not_leader", expected);
+    }
     untouched.check("a write on a follower").await;
 }
 
@@ -32,6 +34,9 @@ async fn unknown_paths_keys_and_methods() {
         for (method, path, allow) in [
             ("POST", "/health", "GET"),
             ("POST", "/kv", "GET"),
+            ("PUT", "/keys", "GET"),
+            ("POST", "/parity", "GET"),
+            ("GET", "/internal/digest", "POST"),
             ("GET", "/replicate", "POST"),
             ("GET", "/internal/append", "POST"),
             ("PUT", "/internal/probe", "POST"),
@@ -45,10 +50,10 @@ async fn unknown_paths_keys_and_methods() {
         let expected = Expected { allow: Some("POST"), ..OTHER };
         check("GET /reset", &reply, 405, "method_not_allowed", expected);
     }
-    for (address, allow) in [(leader, "GET, PUT"), (follower, "GET")] {
-        for method in ["POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "SPAM"] {
+    for (address, allow) in [(leader, "GET, PUT, DELETE"), (follower, "GET")] {
+        for method in ["POST", "PATCH", "OPTIONS", "TRACE", "SPAM"] {
             let reply = ask(address, &request(method, "/kv/k", &JSON, Some(GOOD))).await;
-            let expected = Expected { allow: Some(allow), is_write: method == "DELETE", ..OTHER };
+            let expected = Expected { allow: Some(allow), ..OTHER };
             check(method, &reply, 405, "method_not_allowed", expected);
         }
     }
@@ -97,11 +102,15 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "w=1",
         "cas=1",
         "explain=true",
-        "consistency=local",
-        "min_version=1",
-        "prefix=a",
-        "limit=1",
-        "after=a",
+        "consistency=eventual",
+        "consistency=",
+        "min_version=-1",
+        "min_version=x",
+        "limit=0",
+        "limit=1001",
+        "prefix=%zz",
+        "after=%ff",
+        "sync",
         "x",
         "=1",
         "timeout_ms",
@@ -118,11 +127,14 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "TIMEOUT_MS=1",
     ] {
         untouched.refused_put(&format!("/kv/k?{query}"), &JSON, GOOD, 400, "invalid_parameter").await;
-        for path in ["/kv/k", "/kv", "/health"] {
+        for path in ["/kv/k", "/kv", "/keys", "/parity", "/health", "/status", "/livez"] {
             let path = format!("{path}?{query}");
             let reply = get(untouched.leader(), &path).await;
             check(&path, &reply, 400, "invalid_parameter", OTHER);
         }
+        let path = format!("/kv/k?{query}");
+        let reply = ask(untouched.leader(), &request("DELETE", &path, &[], None)).await;
+        check(&path, &reply, 400, "invalid_parameter", WRITE);
         let path = format!("/reset?{query}");
         let reply = ask(untouched.leader(), &request("POST", &path, &[], None)).await;
         check(&path, &reply, 400, "invalid_parameter", WRITE);
@@ -136,6 +148,8 @@ async fn headers_and_types_that_are_not_supported() {
     for header in [("If-Match", "\"1\""), ("If-None-Match", "*"), ("Idempotency-Key", "x"), ("if-match", "")]
     {
         untouched.refused_put("/kv/k", &[JSON[0], header], GOOD, 400, "invalid_parameter").await;
+        let reply = ask(untouched.leader(), &request("DELETE", "/kv/k", &[header], None)).await;
+        check(header.0, &reply, 400, "invalid_parameter", WRITE);
     }
     untouched.refused_put("/kv/k", &[], GOOD, 415, "unsupported_media_type").await;
     for content_type in

@@ -27,7 +27,7 @@ async fn a_follower_says_what_it_lacks() {
         ]
     );
     assert_eq!(get(server.address, "/readyz").await.text(), "not ready\n");
-    assert_eq!(get(server.address, "/readyz?sync").await.status, 400);
+    assert_eq!(get(server.address, "/readyz?sink").await.status, 400);
     let status = get(server.address, "/status").await.json();
     assert_eq!((&status["role"], &status["counts"]), (&json!("follower"), &json!(false)));
     assert_eq!((&status["cluster_id"], &status["epoch"]), (&Value::Null, &Value::Null));

@@ -2,6 +2,7 @@
 
 mod check;
 mod hand_over;
+mod read;
 
 pub(crate) use hand_over::fill;
 
@@ -133,6 +134,12 @@ impl Follower {
     #[must_use]
     pub fn watermark(&self) -> Version {
         self.held.watermark()
+    }
+
+    /// The highest epoch that it has promised; [`Epoch::ZERO`] if none.
+    #[must_use]
+    pub fn promised(&self) -> Epoch {
+        self.meta.promised
     }
 
     /// The commit mark of its leader, as it was told last.

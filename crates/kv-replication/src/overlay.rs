@@ -85,24 +85,31 @@ impl Overlay {
 
     /// Every live key, with everything pending seen above `store`, in key order.
     pub(crate) fn scan<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = (&'a str, Item<'a>)> {
-        let mut below = store.scan("", None).peekable();
-        let mut above = self.newest().scan("", None).peekable();
+        self.range(store, "", None).filter_map(|(key, item)| Some((key, item?)))
+    }
+
+    /// Keys that begin with `prefix`, past `after` if it is given, with everything pending seen above
+    /// `store`, in order; those that are not live come without an item.
+    pub(crate) fn range<'a>(
+        &'a self,
+        store: &'a Store,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, Option<Item<'a>>)> {
+        let mut below = store.entries(prefix, after).peekable();
+        let mut above = self.newest().entries(prefix, after).peekable();
         std::iter::from_fn(move || {
-            loop {
-                let from_above = match (below.peek(), above.peek()) {
-                    (None, None) => return None,
-                    (Some(_), None) => false,
-                    (None, Some(_)) => true,
-                    (Some((low, _)), Some((high, _))) => high <= low,
-                };
-                let (key, _) = if from_above { above.next()? } else { below.next()? };
-                if from_above && below.peek().is_some_and(|(low, _)| *low == key) {
-                    below.next();
-                }
-                if let Some(item) = self.look_up(store, key) {
-                    return Some((key, item));
-                }
+            let from_above = match (below.peek(), above.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => false,
+                (None, Some(_)) => true,
+                (Some((low, _)), Some((high, _))) => high <= low,
+            };
+            let (key, _) = if from_above { above.next()? } else { below.next()? };
+            if from_above && below.peek().is_some_and(|(low, _)| *low == key) {
+                below.next();
             }
+            Some((key, self.look_up(store, key)))
         })
     }
 
@@ -154,6 +161,11 @@ mod tests {
                 let shown: Vec<_> = overlay.scan(&store).collect();
                 let wanted: Vec<_> = both.scan("", None).collect();
                 prop_assert_eq!(&shown, &wanted);
+                for after in ["a", "aa", "b", "c"] {
+                    let rest: Vec<_> =
+                        overlay.range(&store, "", Some(after)).filter_map(|(key, item)| Some((key, item?))).collect();
+                    prop_assert_eq!(rest, both.scan("", Some(after)).collect::<Vec<_>>());
+                }
                 for key in ["a", "b", "c"] {
                     prop_assert_eq!(overlay.look_up(&store, key), both.get(key));
                 }

@@ -1,4 +1,5 @@
 //! The real binary run to its end, directories for its files, and clusters for it to measure.
+#![allow(dead_code, reason = "each of the test programs uses its part")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -12,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hyper::{Method, StatusCode};
 use kv_core::NodeId;
-use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_http::{Client, LeaderNode, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use kv_replication::{ClusterId, DelayLaw, FollowerConfig, LeaderConfig, Quorum};
 use serde_json::Value;
@@ -95,11 +97,16 @@ impl Drop for Out {
 pub struct Servers {
     pub leader: String,
     pub followers: Vec<String>,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Servers {
     pub fn start(quorum: Quorum, delays: DelayLaw) -> Self {
+        Self::comparing(quorum, delays, &[])
+    }
+
+    /// A leader that, beside its own followers, compares these nodes with itself.
+    pub fn comparing(quorum: Quorum, delays: DelayLaw, others: &[&str]) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (leader, followers) = runtime.block_on(async {
             let mut followers = Vec::new();
@@ -111,9 +118,22 @@ impl Servers {
             let transport = PeerTransport::new(followers.iter().map(|url| url.parse().unwrap()));
             let handle = LeaderHandle::spawn(NodeId(99), ClusterId(1), config, transport).unwrap();
             let write_timeout = Duration::from_secs(30);
-            (listen(Node::Leader(LeaderNode { handle, write_timeout })).await, followers)
+            let peers = followers.iter().map(String::as_str).chain(others.iter().copied());
+            let peers: Vec<_> = peers.map(|url| url.parse().unwrap()).collect();
+            (listen(Node::Leader(LeaderNode::new(handle, write_timeout, peers))).await, followers)
         });
-        Self { leader, followers, _runtime: runtime }
+        Self { leader, followers, runtime }
+    }
+}
+
+impl Servers {
+    /// Writes through the leader.
+    pub fn put(&self, key: &str, value: &str) {
+        let client = Client::new(self.leader.parse().unwrap());
+        let body = serde_json::json!({ "value": value }).to_string();
+        let path = format!("/kv/{key}");
+        let written = client.send(Method::PUT, &path, Some(("application/json", body.into())));
+        assert_eq!(self.runtime.block_on(written).unwrap().status, StatusCode::OK);
     }
 }
 

@@ -218,6 +218,13 @@ pub struct Answer {
     pub body: Value,
 }
 
+impl Answer {
+    /// The header of this name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
 /// One request on a connection of its own.
 pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
@@ -234,8 +241,25 @@ pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) ->
     let no_http = || io::Error::other(format!("not HTTP: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(no_http)?;
-    let body = serde_json::from_str(body).unwrap_or_default();
-    Ok(Answer { status, head: head.to_ascii_lowercase(), body })
+    let head = head.to_ascii_lowercase();
+    let whole =
+        if head.contains("transfer-encoding: chunked") { join_chunks(body) } else { Some(body.to_owned()) };
+    let body = serde_json::from_str(&whole.ok_or_else(no_http)?).unwrap_or_default();
+    Ok(Answer { status, head, body })
+}
+
+/// A body that came in chunks; none if it is cut short.
+fn join_chunks(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, chunk) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        body += chunk.get(..size)?;
+        rest = chunk.get(size..)?.strip_prefix("\r\n")?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
 }
 
 /// Polls until it is so.

@@ -225,6 +225,7 @@ impl Cluster {
 pub async fn lead(setup: Setup, addresses: &[SocketAddr]) -> (Server, LeaderHandle) {
     let transport = PeerTransport::new(addresses.iter().copied().map(node_address));
     let handle = LeaderHandle::spawn(LEADER_ID, CLUSTER, setup.leader, transport).unwrap();
-    let node = LeaderNode { handle: handle.clone(), write_timeout: setup.write_timeout };
+    let peers = addresses.iter().copied().map(node_address);
+    let node = LeaderNode::new(handle.clone(), setup.write_timeout, peers);
     (Server::start(Node::Leader(node), setup.server).await, handle)
 }

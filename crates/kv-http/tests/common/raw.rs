@@ -139,12 +139,39 @@ impl Raw {
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
         let mut reply = Reply { status, headers, body: Vec::new() };
         let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if reply.header("transfer-encoding") == Some("chunked") && with_body {
+            reply.body = self.read_chunks().await?;
+            return Some(reply);
+        }
         let length = if with_body { length } else { 0 };
         while self.unread.len() < length {
             self.read_more().await?;
         }
         reply.body = self.unread.drain(..length).collect();
         Some(reply)
+    }
+
+    /// A body in chunks; none if the connection ends before it does.
+    async fn read_chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line_end = loop {
+                match self.unread.windows(2).position(|two| two == b"\r\n") {
+                    Some(at) => break at,
+                    None => self.read_more().await?,
+                }
+            };
+            let size =
+                usize::from_str_radix(std::str::from_utf8(&self.unread[..line_end]).unwrap(), 16).unwrap();
+            while self.unread.len() < line_end + 2 + size + 2 {
+                self.read_more().await?;
+            }
+            let chunk: Vec<u8> = self.unread.drain(..line_end + 2 + size + 2).collect();
+            body.extend_from_slice(&chunk[line_end + 2..line_end + 2 + size]);
+            if size == 0 {
+                return Some(body);
+            }
+        }
     }
 
     /// None at the end of the connection.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use kv_core::{Entry, NodeId, Version};
 
+use super::freshness::Freshness;
+use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
-use crate::{Adopted, Follower, FollowerConfig, Held, Reply, Request, Standing, Time};
+use crate::{Adopted, Follower, FollowerConfig, Held, Reply, Request, Stage, Standing, Time};
 
 /// A [`Follower`] without a disk that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]
@@ -16,10 +18,23 @@ pub struct FollowerHandle {
 }
 
 #[derive(Debug)]
-struct Core {
-    follower: Follower,
+pub(super) struct Core {
+    pub(super) follower: Follower,
     /// When a leader that it has promised spoke to it last.
     heard: Option<Time>,
+    pub(super) freshness: Freshness,
+    waits: Waits<Goal>,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// Everything up to this version is held.
+    Watermark(Version),
+    /// Everything up to this version is known to be committed.
+    Mark(Version),
+    /// It was level with its leader after this moment.
+    LevelSince(Time),
 }
 
 /// A follower, for those who watch.
@@ -37,6 +52,8 @@ pub struct FollowerStatus {
     pub uptime: Duration,
     /// How long ago its leader spoke to it.
     pub last_heard: Option<Duration>,
+    /// How old what it shows may be: see [`Position::lag`](super::Position::lag).
+    pub lag: Option<Duration>,
 }
 
 impl FollowerHandle {
@@ -44,7 +61,12 @@ impl FollowerHandle {
     #[must_use]
     pub fn new(node: NodeId, mut config: FollowerConfig) -> Self {
         config.durable = false; // nothing here writes records down
-        let core = Core { follower: Follower::new(node, config), heard: None };
+        let core = Core {
+            follower: Follower::new(node, config),
+            heard: None,
+            freshness: Freshness::default(),
+            waits: Waits::default(),
+        };
         Self { clock: Clock::start(), core: Arc::new(Mutex::new(core)) }
     }
 
@@ -54,10 +76,15 @@ impl FollowerHandle {
     /// [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
     pub fn request(&self, request: Request) -> Reply {
         let is_from_leader = request.head().is_some();
+        // Before it has recovered, a leader does not know yet how much was committed.
+        let told = match &request {
+            Request::Append(append) if append.stage == Stage::Serving => Some(append.mark),
+            _ => None,
+        };
         let mut core = lock(&self.core);
         let reply = core.follower.handle(request).in_memory();
         if is_from_leader && reply.is_ok() {
-            core.heard = Some(self.clock.now());
+            core.hear(self.clock.now(), told);
         }
         reply
     }
@@ -70,7 +97,9 @@ impl FollowerHandle {
 
     /// See [`Follower::reset`].
     pub fn reset(&self) {
-        lock(&self.core).follower.reset().in_memory();
+        let mut core = lock(&self.core);
+        core.follower.reset().in_memory();
+        core.freshness = Freshness::default();
     }
 
     /// Everything that an operator wants to see, at one moment.
@@ -85,6 +114,7 @@ impl FollowerHandle {
             keys: core.follower.store().len(),
             uptime: now.since_origin(),
             last_heard: core.heard.map(|heard| now.since(heard)),
+            lag: core.position(now).lag,
         }
     }
 
@@ -94,10 +124,19 @@ impl FollowerHandle {
         lock(&self.core).follower.local(key).map(|item| Read(item.entry.clone()))
     }
 
-    /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment.
+    /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment: nobody else can
+    /// use the node meanwhile. [`FollowerHandle::page`] takes less at a time.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
         lock(&self.core).follower.local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+    }
+
+    pub(super) fn core(&self) -> &Mutex<Core> {
+        &self.core
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// What it would answer to a probe.
@@ -110,5 +149,33 @@ impl FollowerHandle {
     #[must_use]
     pub fn holds(&self) -> Held {
         lock(&self.core).follower.holds()
+    }
+}
+
+impl Core {
+    /// Its leader has spoken, and perhaps told its commit mark.
+    fn hear(&mut self, now: Time, told: Option<Version>) {
+        self.heard = Some(now);
+        match told {
+            Some(told) => self.freshness.hear(now, told, self.follower.mark()),
+            None => self.freshness.catch_up(self.follower.mark()),
+        }
+        waits::release(self);
+    }
+}
+
+impl waits::Core for Core {
+    type Goal = Goal;
+
+    fn waits(&mut self) -> &mut Waits<Goal> {
+        &mut self.waits
+    }
+
+    fn has_reached(&self, goal: &Goal) -> bool {
+        match goal {
+            Goal::Watermark(version) => self.follower.watermark() >= *version,
+            Goal::Mark(version) => self.follower.mark() >= *version,
+            Goal::LevelSince(since) => self.level_since(*since),
+        }
     }
 }

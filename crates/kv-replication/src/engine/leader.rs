@@ -6,11 +6,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kv_core::{Command, Epoch, NodeId, Version};
+use kv_core::{Command, Epoch, Key, NodeId, Version};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::alarm::Alarm;
+use super::waits::{self, Look, Waits};
 use super::{Clock, Read, lock};
 use crate::{
     AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase, Request,
@@ -67,12 +68,22 @@ struct Shared {
     wake: Arc<Notify>,
 }
 
-struct Core {
-    leader: Leader,
+pub(super) struct Core {
+    pub(super) leader: Leader,
     waiters: BTreeMap<WriteId, oneshot::Sender<Answer>>,
     attempts: BTreeMap<AttemptId, AbortHandle>,
     next_write: u64,
+    waits: Waits<Goal>,
     ended: bool,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// The start is over: it serves, or somebody else leads.
+    Started,
+    /// The commit mark is there.
+    Mark(Version),
 }
 
 impl LeaderHandle {
@@ -96,6 +107,7 @@ impl LeaderHandle {
             waiters: BTreeMap::new(),
             attempts: BTreeMap::new(),
             next_write: 0,
+            waits: Waits::default(),
             ended: false,
         };
         let shared =
@@ -119,17 +131,40 @@ impl LeaderHandle {
     /// # Errors
     /// As [`LeaderHandle::write`].
     pub async fn write_until(&self, command: Command, deadline: Time) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut core = lock(&self.owner.shared.core);
-            let id = WriteId(core.next_write);
-            core.next_write += 1;
-            core.waiters.insert(id, answer);
-            let now = self.clock().now();
-            core.leader.handle(now, Input::Write { id, command, acks: None, deadline });
-        }
+        let answered = lock(self.core()).write(self.clock().now(), command, deadline);
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// Deletes `key`; none, and no version is used, if there is nothing to delete.
+    ///
+    /// That there is nothing is decided at the moment when the delete would be given its version, and
+    /// only while the leader serves: nothing is committed under the key, and no write that has a version
+    /// is about to change that. It is as good as a local read: a leader that another one has replaced,
+    /// and that does not know it yet, may still say so. Of several deletes of one key that are under
+    /// way at the same time, each may be given a version.
+    ///
+    /// # Errors
+    /// As [`LeaderHandle::write`].
+    pub async fn delete_until(&self, key: Key<'_>, deadline: Time) -> Result<Option<Committed>, WriteError> {
+        // A start that may take a while is waited for, so that the decision comes after it.
+        let patience = deadline.since(self.clock().now());
+        let started = |core: &Core| match core.leader.problem() {
+            // None once it serves or is deposed; the others are not helped by waiting.
+            None | Some(StartProblem::Unfit { .. } | StartProblem::TwoHistories { .. }) => Look::Done(()),
+            Some(_) => Look::Wait(Goal::Started),
+        };
+        // Whoever could not wait, or not long enough, gets the leader's own refusal.
+        let _ = waits::until(self.core(), patience, started).await;
+        let answered = {
+            let mut core = lock(self.core());
+            if core.leader.phase() == Phase::Serving && !core.leader.may_hold(key) {
+                return Ok(None);
+            }
+            core.write(self.clock().now(), Command::delete(key), deadline)
+        };
+        self.owner.shared.wake.notify_one();
+        answered.await.unwrap_or(Err(WriteError::Stopped)).map(Some)
     }
 
     /// From now on writes are refused; those that have a version go on.
@@ -143,16 +178,11 @@ impl LeaderHandle {
         self.owner.shared.clock
     }
 
-    /// What `key` holds, committed entries only.
+    /// What `key` holds, committed entries only; a leader that starts may not have them all back yet,
+    /// which [`LeaderHandle::read`] would tell.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
         self.look(|leader| leader.store().get(key).map(|item| Read(item.entry.clone())))
-    }
-
-    /// Everything that is committed, in key order, at one moment.
-    #[must_use]
-    pub fn dump(&self) -> Vec<Read> {
-        self.look(|leader| leader.store().scan("", None).map(|(_, item)| Read(item.entry.clone())).collect())
     }
 
     /// Where it is in its life.
@@ -199,8 +229,12 @@ impl LeaderHandle {
         })
     }
 
-    fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
-        question(&lock(&self.owner.shared.core).leader)
+    pub(super) fn core(&self) -> &Mutex<Core> {
+        &self.owner.shared.core
+    }
+
+    pub(super) fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
+        question(&lock(self.core()).leader)
     }
 }
 
@@ -208,6 +242,32 @@ impl Drop for Owner {
     fn drop(&mut self) {
         lock(&self.shared.core).ended = true;
         self.shared.wake.notify_one();
+    }
+}
+
+impl Core {
+    fn write(&mut self, now: Time, command: Command, deadline: Time) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let id = WriteId(self.next_write);
+        self.next_write += 1;
+        self.waiters.insert(id, answer);
+        self.leader.handle(now, Input::Write { id, command, acks: None, deadline });
+        answered
+    }
+}
+
+impl waits::Core for Core {
+    type Goal = Goal;
+
+    fn waits(&mut self) -> &mut Waits<Goal> {
+        &mut self.waits
+    }
+
+    fn has_reached(&self, goal: &Goal) -> bool {
+        match goal {
+            Goal::Started => matches!(self.leader.phase(), Phase::Serving | Phase::Deposed { .. }),
+            Goal::Mark(version) => self.leader.mark() >= *version,
+        }
     }
 }
 
@@ -270,6 +330,7 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
         }
     }
     let timeout = core.leader.poll_timeout();
+    waits::release(&mut *core);
     drop(core);
     // A log that blocks must not block the leader.
     events.iter().for_each(log_event);

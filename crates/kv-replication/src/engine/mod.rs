@@ -8,53 +8,23 @@
 
 mod alarm;
 mod clock;
+mod digest;
 mod follower;
+mod follower_reads;
+mod freshness;
 mod leader;
+mod leader_reads;
+mod read;
+mod waits;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kv_core::{Entry, Operation, Version};
-
 pub use clock::Clock;
+pub use digest::PeerDigest;
 pub use follower::{FollowerHandle, FollowerStatus};
 pub use leader::{LeaderHandle, LeaderStatus};
-
-/// What a key holds. Shares the memory of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read(Entry);
-
-impl Read {
-    /// The key.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        match self.0.operation() {
-            Operation::Put { key, .. } | Operation::Delete { key } => key,
-            Operation::Clear | Operation::NoOp => "",
-        }
-    }
-
-    /// The value: any bytes.
-    #[must_use]
-    pub fn value(&self) -> &[u8] {
-        match self.0.operation() {
-            Operation::Put { value, .. } => value,
-            Operation::Delete { .. } | Operation::Clear | Operation::NoOp => &[],
-        }
-    }
-
-    /// The version of the put that wrote it.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.0.version()
-    }
-}
-
-/// The read that shows what `entry` wrote.
-impl From<Entry> for Read {
-    fn from(entry: Entry) -> Self {
-        Self(entry)
-    }
-}
+pub use read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+pub use waits::WAITERS_MAX;
 
 /// A machine is never left half changed: no method of it panics on purpose, so a poisoned lock
 /// still guards a machine that keeps its rules.

@@ -5,6 +5,7 @@ mod ask;
 mod change;
 mod commit;
 mod io;
+mod newest;
 mod persist;
 mod pull;
 mod push;

@@ -1,4 +1,4 @@
-//! Are all replicas equal?
+//! The comparison from outside, through the report's own `GET /kv`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 use serde::Deserialize;
 
+use super::Verdict;
 use crate::clock::now;
 
 /// How often the replicas are looked at while they are not equal yet.
@@ -22,14 +23,19 @@ type Dump = BTreeMap<String, Item>;
 
 /// Compares key, value and version on all nodes until they are equal, at most for `patience`.
 ///
-/// None means that some node could not be read to the end: not equal, and not different either.
-pub async fn wait(nodes: &[Address], patience: Duration) -> Option<bool> {
+/// It is unknown if some node could not be read to the end.
+pub async fn wait(nodes: &[Address], patience: Duration) -> Verdict {
     let clients: Vec<Client> = nodes.iter().cloned().map(Client::new).collect();
     let start = now();
     loop {
-        let equal = tokio::time::timeout(patience, compare(&clients)).await.unwrap_or(None);
-        if equal == Some(true) || start.elapsed() >= patience {
-            return equal;
+        let found = tokio::time::timeout(patience, compare(&clients)).await.ok().flatten();
+        let verdict = match found {
+            Some(true) => Verdict::Equal,
+            Some(false) => Verdict::Different,
+            None => Verdict::Unknown,
+        };
+        if verdict == Verdict::Equal || start.elapsed() >= patience {
+            return verdict;
         }
         pause().await;
     }

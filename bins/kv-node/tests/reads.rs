@@ -1,0 +1,104 @@
+//! What each level of reading shows, on real processes: stale and dirty reads made on purpose, and the
+//! levels that rule them out.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod common;
+
+use std::thread;
+
+use common::{Cluster, Node, eventually, request};
+use serde_json::json;
+
+/// A write on a thread of its own: it is answered when its quorum is there.
+fn put_beside(leader: std::net::SocketAddr, key: &str, value: &str) -> thread::JoinHandle<common::Answer> {
+    let (path, body) = (format!("/kv/{key}"), json!({ "value": value }));
+    thread::spawn(move || request(leader, "PUT", &path, Some(body)).unwrap())
+}
+
+/// The delay of an entry on its way is what makes a follower stale: with W = 1 of 2 a write is
+/// acknowledged by the faster one.
+#[test]
+fn a_stale_read_is_seen_with_local_and_never_with_min_version() {
+    let delays = [("WRITE_QUORUM", "1"), ("MAX_DELAY_MS", "120"), ("SEED", "7")];
+    let cluster = Cluster::start(2, &delays);
+    let mut stale = 0;
+    for write in 1..=30_u64 {
+        let written = cluster.leader.put("k", &write.to_string());
+        assert_eq!((written.status, written.body["version"].as_u64()), (200, Some(write)), "{written:?}");
+        for follower in &cluster.followers {
+            let local = follower.get("/kv/k?consistency=local");
+            // What it says of itself tells that it is stale.
+            let version: u64 = local.header("kv-version").unwrap().parse().unwrap();
+            let shown = local.body["version"].as_u64().unwrap_or(0);
+            assert!(shown >= version, "only one key is written: {local:?}");
+            stale += usize::from(shown < write);
+        }
+        for follower in &cluster.followers {
+            for level in ["local", "committed"] {
+                let path = format!("/kv/k?consistency={level}&min_version={write}&timeout_ms=30000");
+                let read = follower.get(&path);
+                assert_eq!(read.body, json!({ "value": write.to_string(), "version": write }), "{read:?}");
+            }
+        }
+    }
+    assert!(stale > 0, "with these delays some reads must be stale");
+}
+
+/// With W = 2 of 2 and one follower stopped, what the other holds is not committed.
+#[test]
+fn a_dirty_read_is_seen_with_local_and_never_with_committed() {
+    let settings =
+        [("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "30000"), ("REPLICATION_TIMEOUT_MS", "30000")];
+    let cluster = Cluster::start(2, &settings);
+    assert_eq!(cluster.leader.put("k", "clean").status, 200);
+    cluster.followers[1].signal("STOP");
+    let writer = put_beside(cluster.leader.address, "k", "dirty");
+    let dirty = &cluster.followers[0];
+    eventually("the dirty value is there", || dirty.get("/kv/k").body["value"] == "dirty");
+    let clean = json!({ "value": "clean", "version": 1 });
+    for read in [dirty.get("/kv/k?consistency=committed"), cluster.leader.get("/kv/k")] {
+        assert_eq!(read.body, clean, "{read:?}");
+    }
+    assert_eq!(dirty.get("/kv?consistency=committed").body, json!({ "k": clean }));
+    assert_eq!(dirty.get("/kv").body["k"]["value"], "dirty");
+
+    cluster.followers[1].signal("CONT");
+    assert_eq!(writer.join().unwrap().status, 200);
+    let read = dirty.get("/kv/k?consistency=committed&min_version=2&timeout_ms=30000");
+    assert_eq!(read.body, json!({ "value": "dirty", "version": 2 }), "by now it is clean");
+}
+
+#[test]
+fn a_deleted_key_stays_deleted_on_every_node_and_through_a_restart() {
+    let mut cluster = Cluster::start(3, &[("WRITE_QUORUM", "2"), ("MAX_DELAY_MS", "30")]);
+    for key in ["gone", "kept"] {
+        assert_eq!(cluster.leader.put(key, "v").status, 200);
+    }
+    let deleted = cluster.leader.request("DELETE", "/kv/gone", None);
+    assert_eq!((deleted.status, &deleted.body["deleted"]), (200, &json!(true)), "{deleted:?}");
+    let again = cluster.leader.request("DELETE", "/kv/gone", None);
+    assert_eq!((again.status, again.body), (200, json!({ "key": "gone", "deleted": false })));
+    let left = json!({ "kept": { "value": "v", "version": 2 } });
+    for follower in &cluster.followers {
+        let path = "/kv?consistency=committed&min_version=3&timeout_ms=30000";
+        assert_eq!(follower.get(path).body, left, "late puts change nothing");
+        assert_eq!(follower.request("DELETE", "/kv/kept", None).status, 405);
+    }
+    // A follower that comes back empty, and then a leader that does.
+    let lost = cluster.followers.remove(2);
+    let port = lost.address.port().to_string();
+    drop(lost);
+    cluster.followers.push(Node::start(&[("ROLE", "follower"), ("PORT", &port)]));
+    cluster.level();
+    eventually("it counts again", || {
+        let status = cluster.leader.get("/status").body;
+        status["followers"].as_array().unwrap().iter().all(|link| link["counts"] == true)
+    });
+    let Cluster { leader, followers } = cluster;
+    drop(leader);
+    let leader = Cluster::lead(&followers, &[("WRITE_QUORUM", "2")]);
+    let cluster = Cluster { leader, followers };
+    eventually("the leader has recovered", || cluster.leader.get("/readyz?sync").status == 200);
+    assert_eq!(cluster.leader.dump(), left);
+    cluster.level();
+}

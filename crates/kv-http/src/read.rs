@@ -1,0 +1,76 @@
+//! Reading one key, at the level that the client asks for.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::{Request, Response, StatusCode};
+use kv_core::Version;
+use kv_replication::engine::{Level, Read, Seen, Want};
+use serde::Serialize;
+
+use crate::api::refuse_conditions;
+use crate::error::ApiError;
+use crate::kv::{text, to_json};
+use crate::query::{CONSISTENCY, Consistency, MIN_VERSION, Query, TIMEOUT};
+use crate::reply::{Answer, JSON, ReplyBody, respond, tell_position};
+use crate::server::{Node, Service};
+
+/// What a read shows of a key.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    pub(crate) value: &'a str,
+    pub(crate) version: Version,
+}
+
+pub(crate) async fn get(service: &Service, key: &str, request: &Request<Incoming>) -> Answer {
+    let query = Query::parse(request.uri().query(), &[TIMEOUT, CONSISTENCY, MIN_VERSION])?;
+    refuse_conditions(request.headers(), &["if-match", "idempotency-key"])?;
+    let want = want(service, &query)?;
+    let seen = match &service.node {
+        Node::Leader(leader) => leader.handle.read(key, want).await,
+        Node::Follower(follower) => follower.read(key, want).await,
+    };
+    let Seen { position, found } = seen?;
+    let shown = found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, request.headers()));
+    let mut response = shown.unwrap_or_else(|error| error.response(false));
+    tell_position(response.headers_mut(), &position);
+    Ok(response)
+}
+
+/// What the engine is asked for.
+pub(crate) fn want(service: &Service, query: &Query) -> Result<Want, ApiError> {
+    let level = match (query.consistency, &service.node) {
+        (Consistency::Local, _) => Level::Local,
+        (Consistency::Committed, _) => Level::Committed,
+        (Consistency::Linearizable, Node::Follower(_)) => return Err(ApiError::NotLeader { allow: "GET" }),
+        (Consistency::Linearizable, Node::Leader(_)) => {
+            return Err(ApiError::parameter(CONSISTENCY, "linearizable is not supported yet"));
+        }
+    };
+    let timeout = query.timeout.unwrap_or(service.config.read_timeout);
+    Ok(Want { level, min_version: query.min_version, timeout })
+}
+
+/// The key's value; nothing but the head if the client has this version already.
+fn show(read: &Read, headers: &HeaderMap) -> Answer {
+    let tag = format!("\"{}\"", read.version());
+    let mut response = if has(headers, &tag) {
+        let mut response = Response::new(ReplyBody::from(Bytes::new()));
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        respond(JSON, to_json(&Shown { value: text(read.value())?, version: read.version() })?)
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Whether `If-None-Match` names `tag`. Weak tags are compared like strong ones, as RFC 9110 wants it
+/// here; what is no tag matches nothing.
+fn has(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
+    let mut named = lists.flat_map(|list| list.split(',')).map(str::trim);
+    named.any(|name| name == "*" || name.strip_prefix("W/").unwrap_or(name) == tag)
+}

@@ -1,0 +1,84 @@
+//! Reading from a leader: committed entries only.
+
+use std::time::Duration;
+
+use super::leader::{Core, Goal, LeaderHandle};
+use super::read::{Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+use super::waits::{self, Look, WaitError};
+use crate::Leader;
+
+impl LeaderHandle {
+    /// What `key` holds.
+    ///
+    /// A leader that another one has replaced still answers, with what it had committed; nothing here
+    /// asks the followers.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn read(&self, key: &str, want: Want) -> Result<Seen<Option<Read>>, ReadError> {
+        let find = |leader: &Leader| leader.store().get(key).map(|item| Read(item.entry.clone()));
+        self.when_ready(want, find).await
+    }
+
+    /// The first keys of `range`, in order.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn page(&self, range: &Range, size: PageSize, want: Want) -> Result<Seen<Page>, ReadError> {
+        self.when_ready(want, |leader| page(leader, range, size)).await
+    }
+
+    /// As [`LeaderHandle::page`], without waiting for anything: for what follows the first page.
+    #[must_use]
+    pub fn next_page(&self, range: &Range, size: PageSize) -> Seen<Page> {
+        self.look(|leader| Seen { position: position(leader), found: page(leader, range, size) })
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.look(position)
+    }
+
+    /// Waits until it serves and has committed everything that had a version by then; whether that came
+    /// in time.
+    pub async fn until_level(&self, timeout: Duration) -> bool {
+        let mut goal = None;
+        let level = |core: &Core| {
+            if core.leader.problem().is_some() {
+                return Look::Wait(Goal::Started);
+            }
+            let goal = *goal.get_or_insert(core.leader.assigned());
+            if core.leader.mark() >= goal { Look::Done(()) } else { Look::Wait(Goal::Mark(goal)) }
+        };
+        waits::until(self.core(), timeout, level).await.is_ok()
+    }
+
+    async fn when_ready<R>(
+        &self,
+        want: Want,
+        mut find: impl FnMut(&Leader) -> R,
+    ) -> Result<Seen<R>, ReadError> {
+        let look = |core: &Core| match core.leader.problem() {
+            Some(problem) => Look::Done(Err(ReadError::Recovering(problem))),
+            None if core.leader.mark() < want.min_version => Look::Wait(Goal::Mark(want.min_version)),
+            None => Look::Done(Ok(Seen { position: position(&core.leader), found: find(&core.leader) })),
+        };
+        match waits::until(self.core(), want.timeout, look).await {
+            Ok(seen) => seen,
+            Err(WaitError::TooMany) => Err(ReadError::TooManyWaiting),
+            Err(WaitError::TimedOut) => {
+                Err(ReadError::Stale { wanted: want.min_version, position: self.position() })
+            }
+        }
+    }
+}
+
+pub(super) fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
+    Page::fill(leader.store().entries(&range.prefix, range.after.as_deref()), size)
+}
+
+fn position(leader: &Leader) -> Position {
+    let mark = leader.mark();
+    Position { version: mark, mark, epoch: leader.epoch(), lag: None }
+}
