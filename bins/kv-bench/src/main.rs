@@ -6,13 +6,15 @@
 //!
 //! # What it does not do
 //!
-//! It judges nothing but its own experiment (`--check`); it does not measure across machines, and it
+//! It judges nothing but its own experiment and the catch-up (`--check`); it does not measure across machines, and it
 //! starts no containers yet.
 
 mod args;
+mod catch_up;
 mod clock;
 mod cluster;
 mod experiment;
+mod fill;
 mod footprint;
 mod load;
 mod nodes;
@@ -70,6 +72,7 @@ fn run(args: Args) -> Result<Report, Box<dyn Error>> {
             Some(Command::Load(load)) => load::command(&load).await?,
             Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
             Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
+            Some(Command::CatchUp(catch_up)) => catch_up::command(&catch_up).await?,
             Some(Command::Echo(echo)) => throughput::echo(&echo).await?.into(),
         })
     })
