@@ -57,6 +57,8 @@ pub struct Leader {
     start: ask::Start,
     draining: bool,
     log: Log,
+    /// More of it may leave than has left so far.
+    log_is_cut: bool,
     /// Committed entries only.
     store: Store,
     mark: Version,
@@ -111,6 +113,7 @@ impl Leader {
             draining: false,
             disk: persist::Disk::new(log.last()),
             log,
+            log_is_cut: false,
             store,
             mark,
             writes: Writes::default(),
