@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use kv_http::Address;
 
+use crate::catch_up::Away;
 use crate::load::Operation;
 
 /// Measures a replicated key-value store. Without a subcommand: write latency against the write quorum.
@@ -37,6 +38,8 @@ pub enum Command {
     /// Exit codes: 0 equal, 1 different (the first keys that differ are named, with who holds what),
     /// 3 could not compare.
     Parity(Parity),
+    /// Starts six node processes, takes one follower away, and measures how it becomes level again.
+    CatchUp(CatchUp),
     /// A bare echo server on the same HTTP library: the floor that `throughput` compares with.
     Echo(Echo),
 }
@@ -182,6 +185,56 @@ pub struct Parity {
     /// How long it may take, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub timeout: Duration,
+}
+
+/// The flags of `catch-up`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CatchUp {
+    /// Entries that the follower misses.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub missed: u64,
+    /// Keys that are written to; each is there before anything is measured.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 32)]
+    pub value_bytes: usize,
+    /// Stops the follower (SIGSTOP) and lets it go on, instead of killing it and starting it again empty.
+    #[arg(long)]
+    pub stop: bool,
+    /// Lets it stand still for 2.5 s at a time: it never fails, and the log has to wait for it.
+    #[arg(long, conflicts_with = "stop")]
+    pub slow: bool,
+    /// Connections that write all the time, each with one request under way.
+    #[arg(long, default_value_t = 10)]
+    pub connections: usize,
+    /// Their writes per second, all together [default: as fast as they are answered].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// How long each stage is measured at least, but for the catch-up itself.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    pub seconds: Duration,
+    /// The write quorum of the five followers.
+    #[arg(long, default_value_t = 3)]
+    pub quorum: usize,
+    /// Fails unless the follower is level in less than 20 s, without a failed write, and the leader's
+    /// memory and log stay within their limits.
+    #[arg(long)]
+    pub check: bool,
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    pub node: Option<PathBuf>,
+}
+
+impl CatchUp {
+    /// What happens to the follower.
+    pub fn away(&self) -> Away {
+        match (self.stop, self.slow) {
+            (true, _) => Away::Stopped,
+            (_, true) => Away::Slow,
+            _ => Away::Killed,
+        }
+    }
 }
 
 /// The flags of `echo`.

@@ -9,7 +9,7 @@ use kv_http::Connection;
 use crate::Report;
 use crate::args::Dump;
 use crate::clock::now;
-use crate::footprint::fill;
+use crate::fill::fill;
 use crate::nodes::{Nodes, Process};
 
 /// How long the follower may take until it has everything.
@@ -33,7 +33,7 @@ struct Measured {
 /// Measures and gives a table.
 pub async fn command(args: &Dump) -> Result<Report, Box<dyn Error>> {
     let nodes = Nodes::start(args.node.as_deref(), 1, 1).await?;
-    fill(&nodes.leader, args.keys, args.value_bytes).await?;
+    fill(nodes.leader.clone(), args.keys, args.keys, args.value_bytes).await?;
     let mut text = format!(
         "{:<8}  {:>8}  {:>8}  {:>9}  {:>17}  {:>15}\n",
         "Node", "MB", "MB/s", "Rise MB", "Page at start ms", "Page at end ms"

@@ -102,6 +102,11 @@ pub enum LoadError {
 }
 
 impl Outcome {
+    /// Nothing yet.
+    pub fn none() -> Result<Self, hdrhistogram::CreationError> {
+        Ok(Self { elapsed: Duration::ZERO, latencies_us: histogram()?, errors: 0, first_error: None })
+    }
+
     /// Answered requests per second.
     #[must_use]
     pub fn throughput(&self) -> f64 {
@@ -130,8 +135,7 @@ pub async fn run(load: &Load) -> Result<Outcome, LoadError> {
         .map(|(worker, connection)| Worker::new(load, worker, connection, start + load.duration))
         .collect::<Result<_, _>>()?;
     let running: Vec<_> = workers.into_iter().map(|worker| tokio::spawn(worker.work())).collect();
-    let mut total =
-        Outcome { elapsed: Duration::ZERO, latencies_us: histogram()?, errors: 0, first_error: None };
+    let mut total = Outcome::none()?;
     for worker in running {
         let abort = worker.abort_handle();
         let ended =

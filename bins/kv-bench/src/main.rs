@@ -10,10 +10,12 @@
 //! starts no containers yet.
 
 mod args;
+mod catch_up;
 mod clock;
 mod cluster;
 mod dump;
 mod experiment;
+mod fill;
 mod footprint;
 mod load;
 mod nodes;
@@ -77,6 +79,7 @@ fn run(args: Args) -> Result<Report, Box<dyn Error>> {
             Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
             Some(Command::Dump(dump)) => dump::command(&dump).await?,
             Some(Command::Parity(parity)) => parity::command(&parity).await,
+            Some(Command::CatchUp(catch_up)) => catch_up::command(&catch_up).await?,
             Some(Command::Echo(echo)) => throughput::echo(&echo).await?.into(),
         })
     })

@@ -18,6 +18,7 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// A leader and its followers, each a process. They are killed, by their ids, when this is dropped.
 pub struct Nodes {
     pub leader: Address,
+    binary: PathBuf,
     /// The leader is the last one.
     pub processes: Vec<Process>,
 }
@@ -44,6 +45,12 @@ pub enum NodesError {
         /// What it said last.
         last: String,
     },
+    /// There is no such follower.
+    #[error("there is no follower with the index {0}")]
+    NoFollower(usize),
+    /// It could not be stopped or continued.
+    #[error("cannot send the signal {0}")]
+    Signal(&'static str),
     /// The leader took no write in time.
     #[error("the leader does not serve")]
     NotServing,
@@ -55,7 +62,7 @@ impl Nodes {
         let binary = find(binary)?;
         let mut processes = Vec::new();
         for _ in 0..followers {
-            processes.push(Process::start(&binary, &["--role", "follower", "--port", "0"])?);
+            processes.push(Process::start_follower(&binary, 0)?);
         }
         let urls = processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
         let quorum = quorum.to_string();
@@ -63,7 +70,7 @@ impl Nodes {
         let leader = Process::start(&binary, &leader)?;
         let address = leader.address.clone();
         processes.push(leader);
-        let nodes = Self { leader: address, processes };
+        let nodes = Self { leader: address, binary, processes };
         nodes.wait_until_serving().await?;
         Ok(nodes)
     }
@@ -71,6 +78,46 @@ impl Nodes {
     /// The resident memory of each process in KiB, the leader last; none where the system does not say.
     pub fn resident_kib(&self) -> Option<Vec<u64>> {
         self.processes.iter().map(Process::resident_kib).collect()
+    }
+
+    /// That of the leader.
+    pub fn leader_resident_kib(&self) -> Option<u64> {
+        self.processes.last()?.resident_kib()
+    }
+
+    /// Where the follower with this index (from 0) listens.
+    pub fn follower(&self, index: usize) -> Result<&Address, NodesError> {
+        Ok(&self.process(index)?.address)
+    }
+
+    /// Ends a follower at once, with all that it holds.
+    pub fn kill(&mut self, index: usize) -> Result<(), NodesError> {
+        let process = self.processes.get_mut(index).ok_or(NodesError::NoFollower(index))?;
+        end(&mut process.child);
+        Ok(())
+    }
+
+    /// Starts it again where it was, empty. This thread goes on with its other tasks meanwhile.
+    pub async fn start_again(&mut self, index: usize) -> Result<(), NodesError> {
+        let (binary, port) = (self.binary.clone(), self.follower(index)?.port());
+        let start = tokio::task::spawn_blocking(move || Process::start_follower(&binary, port));
+        let process = start.await.map_err(|_| NodesError::NoFollower(index))??;
+        if let Some(place) = self.processes.get_mut(index) {
+            *place = process;
+        }
+        Ok(())
+    }
+
+    /// Stops a follower where it is (SIGSTOP), or lets it go on (SIGCONT).
+    pub fn signal(&self, index: usize, name: &'static str) -> Result<(), NodesError> {
+        let id = self.process(index)?.child.id();
+        // The shell has a `kill` of its own, which not every system has as a program.
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
+        if sent.is_ok_and(|status| status.success()) { Ok(()) } else { Err(NodesError::Signal(name)) }
+    }
+
+    fn process(&self, index: usize) -> Result<&Process, NodesError> {
+        self.processes.get(index).ok_or(NodesError::NoFollower(index))
     }
 
     async fn wait_until_serving(&self) -> Result<(), NodesError> {
@@ -126,6 +173,16 @@ impl Process {
         end(&mut child);
         Err(NodesError::NoAddress { binary: binary.to_owned(), last })
     }
+
+    fn start_follower(binary: &Path, port: u16) -> Result<Self, NodesError> {
+        Self::start(binary, &["--role", "follower", "--port", &port.to_string()])
+    }
+
+    fn resident_kib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
 }
 
 fn address_in(line: &str) -> Option<Address> {
@@ -152,10 +209,4 @@ fn find(binary: Option<&Path>) -> Result<PathBuf, NodesError> {
     };
     let path = binary.map_or_else(beside, Path::to_owned);
     if path.is_file() { Ok(path) } else { Err(NodesError::NoBinary(path)) }
-}
-
-fn resident_kib(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }

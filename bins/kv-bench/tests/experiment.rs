@@ -258,8 +258,12 @@ fn bad_flags_are_refused_and_write_nothing() {
         (&["--quorums", "1,x"], "'x'"),
         (&["--url", "follower1:8000", "--quorum", "1"], "not of the form http://host:port"),
         (&["--depth", "3"], "--depth"),
+        (&["catch-up", "--missed", "0"], "--missed"),
+        (&["catch-up", "--stop", "--slow"], "--slow"),
+        (&["catch-up", "--seconds", "0"], "more than 0"),
     ] {
-        let ended = kv_bench(&[flags, &["--out", out.path()]].concat());
+        let out_flags = ["--out", out.path()];
+        let ended = kv_bench(&[flags, if flags[0] == "catch-up" { &[] } else { &out_flags }].concat());
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{flags:?}: {ended:?}");
         assert!(ended.stderr.contains(words), "{flags:?}: {words:?} is not in {ended:?}");
         assert!(out.names().is_empty(), "{flags:?} wrote {:?}", out.names());

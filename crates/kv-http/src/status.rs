@@ -26,6 +26,7 @@ struct LeaderView {
     problem: Option<String>,
     versions: Versions,
     keys: usize,
+    log: LogView,
     followers_total: usize,
     write_quorum: usize,
     uptime_s: f64,
@@ -57,6 +58,13 @@ struct Versions {
     assigned: Option<Version>,
     committed: Version,
     watermark: Version,
+}
+
+/// What the leader keeps for followers that lack it.
+#[derive(Serialize)]
+struct LogView {
+    entries: usize,
+    bytes: usize,
 }
 
 /// Counters fit a JSON number; node ids do not.
@@ -179,6 +187,7 @@ fn leader_view(status: LeaderStatus) -> LeaderView {
         },
         versions: Versions { assigned: Some(status.assigned), committed: mark, watermark: status.assigned },
         keys: status.keys,
+        log: LogView { entries: status.log_entries, bytes: status.log_bytes },
         followers_total: status.followers,
         write_quorum: status.write_quorum,
         uptime_s: status.uptime.as_secs_f64(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use kv_core::{Command, Key, Version};
 use kv_http::{LeaderNode, Node, ServerConfig};
 use kv_replication::engine::FollowerHandle;
-use kv_replication::{Append, Claim, Group, Head, Request};
+use kv_replication::{Append, Claim, Group, Head, Request, Stage};
 use serde_json::{Value, json};
 
 use crate::common::raw::{Raw, get, put, put_request, request};
@@ -22,15 +22,15 @@ fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) -> Follo
     let decoy = common::follower(id);
     let (to, epoch) = (decoy.holds().identity, cluster.handle.epoch());
     let head = Head { to, cluster: CLUSTER, epoch };
-    let group = Arc::new(Group { write: 1, followers: vec!["decoy".to_owned()] });
-    decoy.request(Request::Claim(Claim { head, renames: None, group })).unwrap();
+    let groups = Arc::new(vec![Group { since: head.epoch, write: 1, followers: vec!["decoy".to_owned()] }]);
+    decoy.request(Request::Claim(Claim { head, renames: None, groups })).unwrap();
     let put = |&(version, key, value): &(Version, &str, &str)| {
         let command = Command::put(Key::parse(key).unwrap(), value.as_bytes()).unwrap();
         command.into_entry(epoch, version)
     };
     let entries: Vec<_> = entries.iter().map(put).collect();
     let mark = entries.last().unwrap().version();
-    let append = Append { head, recovered: true, counted: true, mark, entries };
+    let append = Append { head, stage: Stage::Serving, counted: true, mark, entries };
     decoy.request(Request::Append(append)).unwrap();
     decoy
 }

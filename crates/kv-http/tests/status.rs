@@ -48,6 +48,8 @@ async fn a_leader_and_its_followers_become_ready_and_level() {
     let status = get(leader, "/status").await.json();
     assert_eq!(status["phase"], "serving");
     assert_eq!(status["versions"], json!({ "assigned": 1, "committed": 1, "watermark": 1 }));
+    // A frame of 31 bytes, a key and a value of one.
+    assert_eq!((&status["keys"], &status["log"]), (&json!(1), &json!({ "entries": 1, "bytes": 33 })));
     assert_eq!((&status["followers_total"], &status["write_quorum"]), (&json!(3), &json!(2)));
     let ready = get(leader, "/readyz?verbose").await;
     assert_eq!((ready.status, ready.text().as_str()), (200, "[+]recovered ok\n[+]quorum ok\nready\n"));

@@ -45,6 +45,10 @@ pub struct LeaderStatus {
     pub mark: Version,
     /// Live keys.
     pub keys: usize,
+    /// Entries in the log.
+    pub log_entries: usize,
+    /// Bytes of frames in the log.
+    pub log_bytes: usize,
     /// N.
     pub followers: usize,
     /// W.
@@ -213,19 +217,24 @@ impl LeaderHandle {
     #[must_use]
     pub fn status(&self) -> LeaderStatus {
         let uptime = self.clock().now().since_origin();
-        self.look(|leader| LeaderStatus {
-            node: leader.node(),
-            cluster: leader.cluster(),
-            epoch: leader.epoch(),
-            phase: leader.phase(),
-            problem: leader.problem(),
-            assigned: leader.assigned(),
-            mark: leader.mark(),
-            keys: leader.store().len(),
-            followers: leader.config().quorum.followers(),
-            write_quorum: leader.config().quorum.write(),
-            uptime,
-            links: leader.links().collect(),
+        self.look(|leader| {
+            let (log_entries, log_bytes) = leader.log_size();
+            LeaderStatus {
+                node: leader.node(),
+                cluster: leader.cluster(),
+                epoch: leader.epoch(),
+                phase: leader.phase(),
+                problem: leader.problem(),
+                assigned: leader.assigned(),
+                mark: leader.mark(),
+                keys: leader.store().len(),
+                log_entries,
+                log_bytes,
+                followers: leader.config().quorum.followers(),
+                write_quorum: leader.config().quorum.write(),
+                uptime,
+                links: leader.links().collect(),
+            }
         })
     }
 

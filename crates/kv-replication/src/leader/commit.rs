@@ -10,6 +10,10 @@ use crate::planted::Bug;
 use crate::writes::{Stage, Wanted};
 use crate::{Time, WriteId};
 
+/// Entries that leave the log at one time, unless it is over its hard limit. What was kept for a follower
+/// goes in many steps once that follower no longer needs it: no write waits until all of it is freed.
+const CUT_ENTRIES_MAX: usize = 1_024;
+
 impl Leader {
     /// Gives the write its version and puts it on the wire to every follower.
     pub(super) fn assign(&mut self, now: Time, id: WriteId, wanted: Wanted, deadline: Time) {
@@ -140,6 +144,8 @@ impl Leader {
         }
         if self.mark > before {
             self.store.prune(self.mark);
+        }
+        if self.mark > before || self.log_is_cut {
             self.truncate_log();
         }
     }
@@ -161,6 +167,8 @@ impl Leader {
     fn truncate_log(&mut self) {
         let cut = if self.config.planted.is(Bug::LogCutAboveMark) { self.log.last() } else { self.mark };
         let limits = &self.config.limits;
+        let mut left = CUT_ENTRIES_MAX;
+        self.log_is_cut = false;
         while self.log.len() > limits.log_entries_max || self.log.bytes() > limits.log_bytes_max {
             let oldest = self.log.first();
             let lacking = |link: &Link| match &link.pushing {
@@ -170,9 +178,14 @@ impl Leader {
             let kept = self.log.len() <= limits.log_entries_hard_max
                 && self.log.bytes() <= limits.log_bytes_hard_max;
             let awaited = self.log.get(oldest).is_some_and(|slot| slot.waiter.is_some());
-            if (kept && (awaited || self.links.iter().any(lacking))) || !self.log.pop_committed(cut) {
+            if kept && (awaited || self.links.iter().any(lacking)) {
                 break;
             }
+            self.log_is_cut = kept && left == 0;
+            if self.log_is_cut || !self.log.pop_committed(cut) {
+                break;
+            }
+            left = left.saturating_sub(1);
         }
     }
 }

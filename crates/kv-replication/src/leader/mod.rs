@@ -61,6 +61,8 @@ pub struct Leader {
     start: ask::Start,
     draining: bool,
     log: Log,
+    /// More of it may leave than has left so far.
+    log_is_cut: bool,
     /// Committed entries only.
     store: Store,
     mark: Version,
@@ -116,6 +118,7 @@ impl Leader {
             draining: false,
             disk: persist::Disk::new(log.last()),
             log,
+            log_is_cut: false,
             store,
             mark,
             writes: Writes::default(),

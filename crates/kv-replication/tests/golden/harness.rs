@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};
 use kv_replication::{
-    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, ReadId, Reply, Request,
-    Time, WriteId,
+    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, ReadId, Reply,
+    Request, Time, WriteId,
 };
 
 use crate::{parse, trace};
