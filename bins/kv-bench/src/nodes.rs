@@ -143,11 +143,6 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its resident memory in KiB; none where the system does not say.
-    pub fn resident_kib(&self) -> Option<u64> {
-        resident_kib(self.child.id())
-    }
-
     /// Starts `binary`, without the variables of this process, and waits until it says where it listens.
     pub fn start(binary: &Path, args: &[&str]) -> Result<Self, NodesError> {
         let mut command = Command::new(binary);
@@ -178,7 +173,8 @@ impl Process {
         Self::start(binary, &["--role", "follower", "--port", &port.to_string()])
     }
 
-    fn resident_kib(&self) -> Option<u64> {
+    /// Its resident memory in KiB; none where the system does not say.
+    pub fn resident_kib(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.split_whitespace().next()?.parse().ok()

@@ -23,6 +23,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         writes_in_flight_max: 1,
+        reads_waiting_max: 1,
         log_entries_max: 10,
         log_bytes_max: 1_000,
         log_entries_hard_max: 20,

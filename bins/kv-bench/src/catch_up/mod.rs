@@ -63,7 +63,7 @@ pub async fn command(args: &CatchUp) -> Result<Report, Box<dyn Error>> {
     let growth_bytes_max = bound::growth_bytes_max(&limits, FOLLOWERS as u64, frame_bytes(args.value_bytes)?);
     let figures = Figures { stages: run.stages, back, growth_bytes_max };
     let problem = figures.problem(&limits).filter(|_| args.check);
-    Ok(Report { text: figures.table(args), problem })
+    Ok(Report { text: figures.table(args), problem, code: 1 })
 }
 
 struct Run<'a> {
