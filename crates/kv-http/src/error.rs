@@ -6,11 +6,12 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
 use kv_replication::engine::{Position, ReadError};
-use kv_replication::{ClusterId, Identity, Refusal, StartProblem, WriteError};
+use kv_replication::{ClusterId, ConfirmError, Identity, Refusal, StartProblem, WriteError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::body::BodyError;
+use crate::query::Consistency;
 use crate::reply::{JSON, ReplyBody, respond, tell_position};
 
 /// Why a request was not answered as the client wished.
@@ -84,12 +85,23 @@ pub enum ApiError {
     #[error("the leader is not ready: {0}")]
     Recovering(StartProblem),
     /// The node did not get to the version that a read wants in time.
-    #[error("the node has everything up to version {}, not up to {wanted}", position.version)]
+    #[error("the node knows everything up to version {} to be committed, not up to {wanted}", position.mark)]
     StaleReplica {
         /// What it wants.
         wanted: Version,
         /// Where the node stood when time ran out.
         position: Position,
+    },
+    /// Too few followers have confirmed that this is still their leader.
+    #[error("{0}")]
+    Unconfirmed(ConfirmError),
+    /// More acknowledgements are wanted than can ever come.
+    #[error("{acks} acknowledgements can never come from {followers} followers")]
+    QuorumUnsatisfiable {
+        /// What is wanted.
+        acks: usize,
+        /// N.
+        followers: usize,
     },
     /// Whether all nodes are equal could not be found out.
     #[error("could not compare: {}", Problems(nodes))]
@@ -172,6 +184,8 @@ impl ApiError {
             Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
             Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::Unconfirmed(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
+            Self::QuorumUnsatisfiable { .. } => (StatusCode::BAD_REQUEST, "quorum_unsatisfiable"),
             Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
             Self::CouldNotCompare { .. } => (StatusCode::SERVICE_UNAVAILABLE, "could_not_compare"),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
@@ -194,8 +208,8 @@ impl ApiError {
                 Self::CouldNotCompare { nodes } => nodes,
                 _ => &[],
             },
-            watermark: match self {
-                Self::StaleReplica { position, .. } => Some(position.version),
+            committed: match self {
+                Self::StaleReplica { position, .. } => Some(position.mark),
                 _ => None,
             },
             refusal: match self {
@@ -218,10 +232,13 @@ impl ApiError {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::StaleReplica { position, .. } => {
-                tell_position(headers, position);
+                tell_position(headers, position, Consistency::Committed);
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Recovering(_) | Self::Overloaded { .. } | Self::CouldNotCompare { .. } => {
+            Self::Recovering(_)
+            | Self::Unconfirmed(_)
+            | Self::Overloaded { .. }
+            | Self::CouldNotCompare { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -252,6 +269,10 @@ impl From<ReadError> for ApiError {
             ReadError::Recovering(problem) => Self::Recovering(problem),
             ReadError::Stale { wanted, position } => Self::StaleReplica { wanted, position },
             ReadError::TooManyWaiting => Self::Overloaded { limit: "waiters_max" },
+            ReadError::NotLeader => Self::NotLeader { allow: "GET" },
+            ReadError::Unconfirmed(ConfirmError::Recovering(problem)) => Self::Recovering(problem),
+            ReadError::Unconfirmed(ConfirmError::Overloaded { limit }) => Self::Overloaded { limit },
+            ReadError::Unconfirmed(error) => Self::Unconfirmed(error),
         }
     }
 }
@@ -263,7 +284,7 @@ struct ErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    watermark: Option<Version>,
+    committed: Option<Version>,
     #[serde(skip_serializing_if = "<[NodeProblem]>::is_empty")]
     nodes: &'a [NodeProblem],
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{refuse_conditions, require_type};
 use crate::body;
 use crate::error::ApiError;
-use crate::query::{Query, TIMEOUT};
+use crate::query::{ACKS, Query, TIMEOUT};
 use crate::reply::{Answer, JSON, ReplyBody, respond};
 use crate::server::{LeaderNode, Node, Service};
 
@@ -77,8 +77,9 @@ pub(crate) async fn put(
     request: Request<Incoming>,
     arrived: Time,
 ) -> Answer {
-    let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
+    let query = Query::parse(request.uri().query(), &[TIMEOUT, ACKS])?;
     refuse_conditions(request.headers(), &CONDITIONS)?;
+    check_acks(leader, &query)?;
     let body = json_body(service, request).await?;
     let command = {
         let body: WriteBody<'_> = object(&body, r#"{"value": "…"} with a text as value"#)?;
@@ -86,7 +87,7 @@ pub(crate) async fn put(
     };
     let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
     let Committed { entry, acks } =
-        leader.handle.write_until(command, deadline).await.map_err(ApiError::Write)?;
+        leader.handle.write_with(command, query.acks, deadline).await.map_err(ApiError::Write)?;
     let (version, read) = (entry.version(), Read::from(entry));
     Ok(respond(JSON, to_json(&Written { key: read.key(), value: text(read.value())?, version, acks })?))
 }
@@ -98,10 +99,12 @@ pub(crate) async fn delete(
     request: &Request<Incoming>,
     arrived: Time,
 ) -> Answer {
-    let query = Query::parse(request.uri().query(), &[TIMEOUT])?;
+    let query = Query::parse(request.uri().query(), &[TIMEOUT, ACKS])?;
     refuse_conditions(request.headers(), &CONDITIONS)?;
+    check_acks(leader, &query)?;
     let deadline = arrived + query.timeout.unwrap_or(leader.write_timeout);
-    let deleted = leader.handle.delete_until(Key::parse(key)?, deadline).await.map_err(ApiError::Write)?;
+    let deleted =
+        leader.handle.delete_with(Key::parse(key)?, query.acks, deadline).await.map_err(ApiError::Write)?;
     let (version, acks) = deleted.map(|committed| (committed.entry.version(), committed.acks)).unzip();
     Ok(respond(JSON, to_json(&Deleted { key, deleted: version.is_some(), version, acks })?))
 }
@@ -139,6 +142,15 @@ pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrive
         Node::Follower(follower) => follower.reset(),
     }
     Ok(respond(JSON, r#"{"status":"ok"}"#))
+}
+
+/// More acknowledgements than there are followers can never come.
+fn check_acks(leader: &LeaderNode, query: &Query) -> Result<(), ApiError> {
+    let followers = leader.peers.addresses().count();
+    match query.acks.filter(|acks| *acks > followers) {
+        Some(acks) => Err(ApiError::QuorumUnsatisfiable { acks, followers }),
+        None => Ok(()),
+    }
 }
 
 async fn json_body(service: &Service, request: Request<Incoming>) -> Result<Bytes, ApiError> {

@@ -18,7 +18,7 @@ use hyper::Request;
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderValue, LINK};
 use kv_core::Version;
-use kv_replication::engine::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+use kv_replication::engine::{Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use thiserror::Error;
@@ -60,6 +60,9 @@ pub(crate) async fn list(service: &Service, request: &Request<Incoming>, shape: 
     let known = [TIMEOUT, CONSISTENCY, MIN_VERSION, PREFIX, AFTER, LIMIT];
     let query = Query::parse(request.uri().query(), &known)?;
     refuse_conditions(request.headers(), &["if-match", "if-none-match", "idempotency-key"])?;
+    if query.consistency == Consistency::Linearizable && matches!(service.node, Node::Leader(_)) {
+        return Err(ApiError::parameter(CONSISTENCY, "linearizable reads are of single keys"));
+    }
     let source = Source { node: service.node.clone(), want: want(service, &query)? };
     let (mut listing, position) = Listing::begin(source, &query, shape).await?;
     let link = listing.next.as_deref().filter(|_| shape == Shape::Items).map(|after| link(&query, after));
@@ -70,7 +73,7 @@ pub(crate) async fn list(service: &Service, request: &Request<Incoming>, shape: 
         listing.first = Some(first);
         with_body(JSON, ReplyBody::Listing(Box::new(listing)))
     };
-    tell_position(response.headers_mut(), &position);
+    tell_position(response.headers_mut(), &position, query.consistency);
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(LINK, link);
     }
@@ -120,11 +123,7 @@ impl Source {
             Node::Leader(leader) => leader.handle.next_page(range, size),
             Node::Follower(follower) => follower.next_page(range, size, level),
         };
-        let reached = match level {
-            Level::Local => position.version,
-            Level::Committed => position.mark,
-        };
-        if reached < wanted { Err(ReadError::Stale { wanted, position }) } else { Ok(found) }
+        if position.mark < wanted { Err(ReadError::Stale { wanted, position }) } else { Ok(found) }
     }
 }
 

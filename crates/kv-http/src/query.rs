@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kv_core::{KEY_BYTES_MAX, VERSION_MAX, Version};
+use kv_replication::FOLLOWERS_MAX;
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
@@ -20,6 +21,7 @@ pub(crate) const AFTER: &str = "after";
 pub(crate) const LIMIT: &str = "limit";
 pub(crate) const VERBOSE: &str = "verbose";
 pub(crate) const SYNC: &str = "sync";
+pub(crate) const ACKS: &str = "w";
 
 /// What a read is to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub(crate) struct Query {
     pub(crate) limit: Option<usize>,
     pub(crate) verbose: bool,
     pub(crate) sync: bool,
+    pub(crate) acks: Option<usize>,
 }
 
 impl Query {
@@ -94,6 +97,10 @@ impl Query {
             }
             PREFIX => self.prefix = text(value)?,
             AFTER => self.after = Some(text(value)?).filter(|after| !after.is_empty()),
+            ACKS => {
+                let acks = number(value, 0, FOLLOWERS_MAX as u64).and_then(|acks| usize::try_from(acks).ok());
+                self.acks = Some(acks.ok_or("must be a whole number of acknowledgements, 0 to 64")?);
+            }
             VERBOSE => self.verbose = flag(value)?,
             SYNC => self.sync = flag(value)?,
             _ => return Err("not supported yet"),

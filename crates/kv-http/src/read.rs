@@ -33,7 +33,7 @@ pub(crate) async fn get(service: &Service, key: &str, request: &Request<Incoming
     let Seen { position, found } = seen?;
     let shown = found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, request.headers()));
     let mut response = shown.unwrap_or_else(|error| error.response(false));
-    tell_position(response.headers_mut(), &position);
+    tell_position(response.headers_mut(), &position, query.consistency);
     Ok(response)
 }
 
@@ -43,9 +43,7 @@ pub(crate) fn want(service: &Service, query: &Query) -> Result<Want, ApiError> {
         (Consistency::Local, _) => Level::Local,
         (Consistency::Committed, _) => Level::Committed,
         (Consistency::Linearizable, Node::Follower(_)) => return Err(ApiError::NotLeader { allow: "GET" }),
-        (Consistency::Linearizable, Node::Leader(_)) => {
-            return Err(ApiError::parameter(CONSISTENCY, "linearizable is not supported yet"));
-        }
+        (Consistency::Linearizable, Node::Leader(_)) => Level::Linearizable,
     };
     let timeout = query.timeout.unwrap_or(service.config.read_timeout);
     Ok(Want { level, min_version: query.min_version, timeout })

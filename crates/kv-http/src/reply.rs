@@ -12,6 +12,7 @@ use kv_replication::engine::Position;
 
 use crate::error::ApiError;
 use crate::list::{Aborted, Listing};
+use crate::query::Consistency;
 
 /// An answer, or why there is none.
 pub(crate) type Answer = Result<Response<ReplyBody>, ApiError>;
@@ -76,11 +77,13 @@ pub(crate) fn with_body(content_type: &'static str, body: ReplyBody) -> Response
     response
 }
 
-/// Says where the node stood: `KV-Version` (a leader's commit mark, a follower's watermark), `KV-Epoch`
+/// Says where the node stood: `KV-Version` (how far what it shows reaches: a leader's commit mark, a follower's
+/// watermark, or at `committed` its mark, which may be handed on as a `min_version`), `KV-Epoch`
 /// (`counter.node`, the node in hexadecimal digits; `0.0000000000000000` on a follower that has promised
 /// none), and `KV-Lag-Ms` on a follower that has been level with a leader before: see [`Position::lag`].
-pub(crate) fn tell_position(headers: &mut HeaderMap, position: &Position) {
-    headers.insert(KV_VERSION, position.version.into());
+pub(crate) fn tell_position(headers: &mut HeaderMap, position: &Position, consistency: Consistency) {
+    let version = if consistency == Consistency::Local { position.version } else { position.mark };
+    headers.insert(KV_VERSION, version.into());
     if let Ok(epoch) = HeaderValue::from_str(&position.epoch.to_string()) {
         headers.insert(KV_EPOCH, epoch);
     }

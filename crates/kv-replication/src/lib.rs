@@ -68,7 +68,7 @@ pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
 pub use follower::{Adopted, Follower};
 pub use group::{GROUPS_MAX, Group};
 pub use leader::{
-    Committed, Event, Input, Leader, Output, PersistId, Phase, ReadError, ReadId, StartProblem, WriteError,
+    Committed, ConfirmError, Event, Input, Leader, Output, PersistId, Phase, ReadId, StartProblem, WriteError,
 };
 pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
 #[cfg(feature = "engine")]

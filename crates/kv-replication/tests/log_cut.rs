@@ -60,7 +60,7 @@ impl Cluster {
     fn write(&mut self, id: u64) -> usize {
         let command = Command::put(Key::parse("k").unwrap(), b"v").unwrap();
         let deadline = Time::ZERO + Duration::from_secs(60);
-        self.leader.handle(Time::ZERO, Input::Write { id: WriteId(id), command, deadline });
+        self.leader.handle(Time::ZERO, Input::Write { id: WriteId(id), command, acks: None, deadline });
         self.settle();
         self.leader.log_size().0
     }

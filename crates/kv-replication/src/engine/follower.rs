@@ -29,8 +29,6 @@ pub(super) struct Core {
 /// What can be waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
-    /// Everything up to this version is held.
-    Watermark(Version),
     /// Everything up to this version is known to be committed.
     Mark(Version),
     /// It was level with its leader after this moment.
@@ -173,7 +171,6 @@ impl waits::Core for Core {
 
     fn has_reached(&self, goal: &Goal) -> bool {
         match goal {
-            Goal::Watermark(version) => self.follower.watermark() >= *version,
             Goal::Mark(version) => self.follower.mark() >= *version,
             Goal::LevelSince(since) => self.level_since(*since),
         }

@@ -19,7 +19,7 @@ impl FollowerHandle {
         let find = |follower: &Follower| {
             let item: Option<Item<'_>> = match want.level {
                 Level::Local => follower.local(key),
-                Level::Committed => follower.store().get(key),
+                Level::Committed | Level::Linearizable => follower.store().get(key),
             };
             item.map(|item| Read(item.entry.clone()))
         };
@@ -64,10 +64,10 @@ impl FollowerHandle {
         want: Want,
         mut find: impl FnMut(&Follower) -> R,
     ) -> Result<Seen<R>, ReadError> {
-        let goal = match want.level {
-            Level::Local => Goal::Watermark(want.min_version),
-            Level::Committed => Goal::Mark(want.min_version),
-        };
+        if want.level == Level::Linearizable {
+            return Err(ReadError::NotLeader);
+        }
+        let goal = Goal::Mark(want.min_version);
         let look = |core: &Core| {
             if !waits::Core::has_reached(core, &goal) {
                 return Look::Wait(goal);
@@ -100,6 +100,8 @@ pub(super) fn page(follower: &Follower, range: &Range, size: PageSize, level: Le
     let after = range.after.as_deref();
     match level {
         Level::Local => Page::fill(follower.local_range(&range.prefix, after), size),
-        Level::Committed => Page::fill(follower.store().entries(&range.prefix, after), size),
+        Level::Committed | Level::Linearizable => {
+            Page::fill(follower.store().entries(&range.prefix, after), size)
+        }
     }
 }

@@ -14,8 +14,8 @@ use super::alarm::Alarm;
 use super::waits::{self, Look, Waits};
 use super::{Clock, Read, lock};
 use crate::{
-    AttemptId, ClusterId, Committed, Event, Input, Leader, LeaderConfig, LinkStatus, Output, Phase, Request,
-    StartProblem, Time, Transport, WriteError, WriteId,
+    AttemptId, ClusterId, Committed, ConfirmError, Event, Input, Leader, LeaderConfig, LinkStatus, Output,
+    Phase, ReadId, Request, StartProblem, Time, Transport, WriteError, WriteId,
 };
 
 type Answer = Result<Committed, WriteError>;
@@ -75,8 +75,10 @@ struct Shared {
 pub(super) struct Core {
     pub(super) leader: Leader,
     waiters: BTreeMap<WriteId, oneshot::Sender<Answer>>,
+    readers: BTreeMap<ReadId, oneshot::Sender<Result<Version, ConfirmError>>>,
     attempts: BTreeMap<AttemptId, AbortHandle>,
     next_write: u64,
+    next_read: u64,
     waits: Waits<Goal>,
     ended: bool,
 }
@@ -109,8 +111,10 @@ impl LeaderHandle {
         let core = Core {
             leader: Leader::new(node, cluster, config),
             waiters: BTreeMap::new(),
+            readers: BTreeMap::new(),
             attempts: BTreeMap::new(),
             next_write: 0,
+            next_read: 0,
             waits: Waits::default(),
             ended: false,
         };
@@ -135,22 +139,56 @@ impl LeaderHandle {
     /// # Errors
     /// As [`LeaderHandle::write`].
     pub async fn write_until(&self, command: Command, deadline: Time) -> Answer {
-        let answered = lock(self.core()).write(self.clock().now(), command, deadline);
+        self.write_with(command, None, deadline).await
+    }
+
+    /// As [`LeaderHandle::write_until`], answered at so many acknowledgements instead of W, at most N.
+    ///
+    /// That decides only when the answer is given: a commit, and with it what readers see, needs W in any
+    /// case. An answer at fewer than W may come before the write can be read, and promises less if the
+    /// leader is lost; with none it is a promise of nothing.
+    ///
+    /// # Errors
+    /// As [`LeaderHandle::write`].
+    pub async fn write_with(&self, command: Command, acks: Option<usize>, deadline: Time) -> Answer {
+        let answered = lock(self.core()).write(self.clock().now(), command, acks, deadline);
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped))
     }
 
+    /// Makes sure that this was still the leader after the call: what is read from it afterwards is
+    /// linearizable. Gives the commit mark.
+    ///
+    /// # Errors
+    /// [`ConfirmError`], at the latest at `deadline` of [`LeaderHandle::clock`].
+    pub async fn confirm(&self, deadline: Time) -> Result<Version, ConfirmError> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut core = lock(self.core());
+            let id = ReadId(core.next_read);
+            core.next_read += 1;
+            core.readers.insert(id, answer);
+            core.leader.handle(self.clock().now(), Input::Confirm { id, deadline });
+        }
+        self.owner.shared.wake.notify_one();
+        answered.await.unwrap_or(Err(ConfirmError::Stopped))
+    }
+
     /// Deletes `key`; none, and no version is used, if there is nothing to delete.
     ///
-    /// That there is nothing is decided at the moment when the delete would be given its version, and
-    /// only while the leader serves: nothing is committed under the key, and no write that has a version
-    /// is about to change that. It is as good as a local read: a leader that another one has replaced,
-    /// and that does not know it yet, may still say so. Of several deletes of one key that are under
-    /// way at the same time, each may be given a version.
+    /// That there is nothing is decided at the moment when the delete would be given its version: nothing
+    /// is committed under the key, and no write that has a version is about to change that. The followers
+    /// confirm then that this is still their leader. Of several deletes of one key that are under way at
+    /// the same time, each may be given a version.
     ///
     /// # Errors
     /// As [`LeaderHandle::write`].
-    pub async fn delete_until(&self, key: Key<'_>, deadline: Time) -> Result<Option<Committed>, WriteError> {
+    pub async fn delete_with(
+        &self,
+        key: Key<'_>,
+        acks: Option<usize>,
+        deadline: Time,
+    ) -> Result<Option<Committed>, WriteError> {
         // A start that may take a while is waited for, so that the decision comes after it.
         let patience = deadline.since(self.clock().now());
         let started = |core: &Core| match core.leader.problem() {
@@ -160,13 +198,16 @@ impl LeaderHandle {
         };
         // Whoever could not wait, or not long enough, gets the leader's own refusal.
         let _ = waits::until(self.core(), patience, started).await;
-        let answered = {
-            let mut core = lock(self.core());
-            if core.leader.phase() == Phase::Serving && !core.leader.may_hold(key) {
+        let is_absent = |core: &Core| core.leader.phase() == Phase::Serving && !core.leader.may_hold(key);
+        if is_absent(&lock(self.core())) {
+            // A leader that has been replaced would not know: then it is written like any delete, and
+            // refused for the reason that there is.
+            let confirmed = self.confirm(deadline).await.is_ok();
+            if confirmed && is_absent(&lock(self.core())) {
                 return Ok(None);
             }
-            core.write(self.clock().now(), Command::delete(key), deadline)
-        };
+        }
+        let answered = lock(self.core()).write(self.clock().now(), Command::delete(key), acks, deadline);
         self.owner.shared.wake.notify_one();
         answered.await.unwrap_or(Err(WriteError::Stopped)).map(Some)
     }
@@ -255,12 +296,18 @@ impl Drop for Owner {
 }
 
 impl Core {
-    fn write(&mut self, now: Time, command: Command, deadline: Time) -> oneshot::Receiver<Answer> {
+    fn write(
+        &mut self,
+        now: Time,
+        command: Command,
+        acks: Option<usize>,
+        deadline: Time,
+    ) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
         let id = WriteId(self.next_write);
         self.next_write += 1;
         self.waiters.insert(id, answer);
-        self.leader.handle(now, Input::Write { id, command, acks: None, deadline });
+        self.leader.handle(now, Input::Write { id, command, acks, deadline });
         answered
     }
 }
@@ -332,7 +379,11 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
                     let _ = waiter.send(result);
                 }
             }
-            Output::Read { .. } => {}
+            Output::Confirmed { id, result } => {
+                if let Some(reader) = core.readers.remove(&id) {
+                    let _ = reader.send(result); // nobody may be waiting any more
+                }
+            }
             // Only a durable leader has any, and this loop runs none.
             Output::Persist { id, .. } => core.leader.handle(now, Input::Persisted { id }),
             Output::Event(event) => events.push(event),

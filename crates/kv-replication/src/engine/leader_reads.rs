@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::leader::{Core, Goal, LeaderHandle};
-use super::read::{Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+use super::read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 use super::waits::{self, Look, WaitError};
 use crate::Leader;
 
 impl LeaderHandle {
     /// What `key` holds.
     ///
-    /// A leader that another one has replaced still answers, with what it had committed; nothing here
-    /// asks the followers.
+    /// A leader that another one has replaced still answers, with what it had committed, unless the read
+    /// is to be [`Level::Linearizable`].
     ///
     /// # Errors
     /// [`ReadError`].
@@ -56,9 +56,14 @@ impl LeaderHandle {
 
     async fn when_ready<R>(
         &self,
-        want: Want,
+        mut want: Want,
         mut find: impl FnMut(&Leader) -> R,
     ) -> Result<Seen<R>, ReadError> {
+        if want.level == Level::Linearizable {
+            let before = self.clock().now();
+            self.confirm(before + want.timeout).await?;
+            want.timeout = want.timeout.saturating_sub(self.clock().now().since(before));
+        }
         let look = |core: &Core| match core.leader.problem() {
             Some(problem) => Look::Done(Err(ReadError::Recovering(problem))),
             None if core.leader.mark() < want.min_version => Look::Wait(Goal::Mark(want.min_version)),

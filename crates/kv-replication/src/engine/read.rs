@@ -5,7 +5,7 @@ use std::time::Duration;
 use kv_core::{Entry, Epoch, Item, Operation, Version};
 use thiserror::Error;
 
-use crate::StartProblem;
+use crate::{ConfirmError, StartProblem};
 
 /// What a key holds. Shares the memory of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub enum Level {
     Local,
     /// What the node knows to be committed.
     Committed,
+    /// Everything that was acknowledged before the read came, or more: only a leader can tell, and it asks
+    /// W followers first.
+    Linearizable,
 }
 
 /// What a read asks for.
@@ -29,8 +32,8 @@ pub struct Want {
     pub level: Level,
     /// It sees at least everything up to this version: read your writes. 0 asks for nothing.
     ///
-    /// A leader waits for its commit mark, a follower for its watermark, or, at [`Level::Committed`],
-    /// for its mark.
+    /// The node waits until its commit mark is there. A follower's watermark would be sooner, and not enough:
+    /// what it holds above its mark may be what another leader has replaced since.
     pub min_version: Version,
     /// How long it may wait for that.
     pub timeout: Duration,
@@ -68,13 +71,19 @@ pub enum ReadError {
     #[error("the leader is not ready: {0}")]
     Recovering(StartProblem),
     /// The node did not get to the wanted version in time.
-    #[error("the node has everything up to version {}, not up to {wanted}", position.version)]
+    #[error("the node knows everything up to version {} to be committed, not up to {wanted}", position.mark)]
     Stale {
         /// What was wanted.
         wanted: Version,
         /// How far it got.
         position: Position,
     },
+    /// The followers have not confirmed that this is still their leader.
+    #[error(transparent)]
+    Unconfirmed(#[from] ConfirmError),
+    /// Only a leader can answer that.
+    #[error("only the leader can answer a linearizable read")]
+    NotLeader,
     /// [`WAITERS_MAX`](super::WAITERS_MAX) others wait already.
     #[error("too many wait already")]
     TooManyWaiting,

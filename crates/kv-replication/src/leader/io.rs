@@ -24,8 +24,8 @@ pub enum Input {
         /// When the answer must be there, whatever it is.
         deadline: Time,
     },
-    /// A client wants to read what is newest; it gets exactly one [`Output::Read`], by its deadline.
-    Read {
+    /// A client wants to read what is newest; it gets exactly one [`Output::Confirmed`], by its deadline.
+    Confirm {
         /// The caller's name for it.
         id: ReadId,
         /// When the answer must be there, whatever it is.
@@ -89,12 +89,12 @@ pub enum Output {
         result: Result<Committed, WriteError>,
     },
     /// What the store shows now is linearizable for this read, or why nobody knows.
-    Read {
+    Confirmed {
         /// Which read.
         id: ReadId,
         /// The commit mark; everything that was acknowledged before the read came is at or below it, or
         /// already in the store.
-        result: Result<Version, ReadError>,
+        result: Result<Version, ConfirmError>,
     },
     /// Something that an operator wants to know.
     Event(Event),
@@ -102,7 +102,7 @@ pub enum Output {
 
 /// Why a linearizable read has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ReadError {
+pub enum ConfirmError {
     /// Too few followers have confirmed in time that this is still their leader.
     #[error("{confirmed} of the {required} followers that must confirm a read have done so in time")]
     Unconfirmed {

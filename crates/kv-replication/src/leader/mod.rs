@@ -20,7 +20,7 @@ use std::sync::Arc;
 use chacha20::ChaCha8Rng;
 use kv_core::{Entry, Epoch, NodeId, Store, Version};
 
-pub use io::{Committed, Event, Input, Output, PersistId, Phase, ReadError, StartProblem, WriteError};
+pub use io::{Committed, ConfirmError, Event, Input, Output, PersistId, Phase, StartProblem, WriteError};
 pub use reads::ReadId;
 
 use crate::delay::stream;
@@ -142,7 +142,7 @@ impl Leader {
                 let acks = acks.unwrap_or(self.config.quorum.write());
                 self.admit(now, id, Wanted { command, acks }, deadline);
             }
-            Input::Read { id, deadline } => self.read(now, id, deadline),
+            Input::Confirm { id, deadline } => self.read(now, id, deadline),
             Input::Reply { attempt, reply } => self.on_reply(now, attempt, reply),
             Input::Failed { attempt, error } => self.on_failed(now, attempt, LinkError::Unreachable(error)),
             Input::Persisted { id } => self.on_persisted(now, id),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use kv_core::Version;
 
-use super::{Leader, Output, Phase, ReadError};
+use super::{ConfirmError, Leader, Output, Phase};
 use crate::{AttemptId, Time};
 
 /// The caller's name for one read. Rising: a later read has a higher one.
@@ -44,7 +44,7 @@ impl Leader {
             return self.answer_read(id, Err(error));
         }
         if self.reads.waiting.len() >= self.config.limits.reads_waiting_max {
-            return self.answer_read(id, Err(ReadError::Overloaded { limit: "reads_waiting_max" }));
+            return self.answer_read(id, Err(ConfirmError::Overloaded { limit: "reads_waiting_max" }));
         }
         self.reads.waiting.insert((deadline, id));
         if self.reads.round.is_none() {
@@ -70,7 +70,7 @@ impl Leader {
             self.reads.waiting.remove(&(deadline, id));
             let required = self.confirmations();
             let confirmed = self.reads.round.map_or(0, |round| round.confirmed.count_ones() as usize);
-            self.answer_read(id, Err(ReadError::Unconfirmed { confirmed, required }));
+            self.answer_read(id, Err(ConfirmError::Unconfirmed { confirmed, required }));
         }
         if self.reads.waiting.is_empty() {
             self.reads.round = None;
@@ -112,15 +112,15 @@ impl Leader {
         self.start_round(now);
     }
 
-    fn unreadable(&self) -> Option<ReadError> {
+    fn unreadable(&self) -> Option<ConfirmError> {
         match self.phase {
             Phase::Serving => None,
-            Phase::Deposed { by } => Some(ReadError::Deposed { by }),
-            _ => Some(ReadError::Recovering(self.start_problem())),
+            Phase::Deposed { by } => Some(ConfirmError::Deposed { by }),
+            _ => Some(ConfirmError::Recovering(self.start_problem())),
         }
     }
 
-    fn answer_read(&mut self, id: ReadId, result: Result<Version, ReadError>) {
-        self.outputs.push_back(Output::Read { id, result });
+    fn answer_read(&mut self, id: ReadId, result: Result<Version, ConfirmError>) {
+        self.outputs.push_back(Output::Confirmed { id, result });
     }
 }

@@ -399,7 +399,7 @@ impl Cluster {
                     Err(error) => self.count(write_error_name(&error)),
                 }
             }
-            Output::Read { .. } => {}
+            Output::Confirmed { .. } => {}
             Output::Event(event) => {
                 self.note(&[5, leader as u64], || format!("leader {leader}: {event:?}"));
                 if let Told::Serving { recovered, .. } = event {

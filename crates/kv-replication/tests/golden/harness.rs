@@ -159,7 +159,7 @@ impl Lab {
             ["read", timeout @ ..] => {
                 self.writes += 1;
                 let timeout = timeout.first().map_or(WRITE_TIMEOUT, |ms| parse::millis(ms));
-                self.handle(Input::Read { id: ReadId(self.writes), deadline: self.now + timeout });
+                self.handle(Input::Confirm { id: ReadId(self.writes), deadline: self.now + timeout });
             }
             ["deliver", link, which @ ..] => {
                 let at = self.arrive(parse::index(link), which);
@@ -255,7 +255,10 @@ impl Lab {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
                 }
                 // What is cancelled stays on its wire: it may still arrive.
-                Output::Read { .. } | Output::Cancel { .. } | Output::Event(_) | Output::Persist { .. } => {}
+                Output::Confirmed { .. }
+                | Output::Cancel { .. }
+                | Output::Event(_)
+                | Output::Persist { .. } => {}
             }
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn output(output: &Output) -> String {
         Output::Cancel { attempt } => format!("cancel #{}", attempt.0),
         Output::Answer { id, result } => format!("answer w{}: {}", id.0, outcome(result)),
         Output::Persist { id, records } => format!("persist {}: {} records", id.0, records.len()),
-        Output::Read { id, result } => format!("read r{}: {result:?}", id.0),
+        Output::Confirmed { id, result } => format!("read r{}: {result:?}", id.0),
         Output::Event(Event::Waiting { problem }) => format!("event: waiting, {problem}"),
         Output::Event(Event::Serving { epoch, recovered, .. }) => {
             format!("event: serving, epoch {}, recovered through {recovered}", epoch.counter)
