@@ -1,6 +1,6 @@
 //! Are all replicas equal?
 //!
-//! A leader of ours is asked ([`ask`]): it compares digests at one commit mark, and names the keys that
+//! A leader of ours is asked ([`ask()`]): it compares digests at one commit mark, and names the keys that
 //! differ. Somebody else's cluster is compared from outside, by what its nodes dump ([`dumps`]).
 
 mod ask;

@@ -73,7 +73,7 @@ impl FollowerHandle {
     /// # Errors
     /// [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
     pub fn request(&self, request: Request) -> Reply {
-        let is_from_leader = request.head().is_some();
+        let (is_from_leader, is_claim) = (request.head().is_some(), matches!(request, Request::Claim(_)));
         // Before it has recovered, a leader does not know yet how much was committed.
         let told = match &request {
             Request::Append(append) if append.stage == Stage::Serving => Some(append.mark),
@@ -82,6 +82,9 @@ impl FollowerHandle {
         let mut core = lock(&self.core);
         let reply = core.follower.handle(request).in_memory();
         if is_from_leader && reply.is_ok() {
+            if is_claim {
+                core.freshness.new_leader();
+            }
             core.hear(self.clock.now(), told);
         }
         reply

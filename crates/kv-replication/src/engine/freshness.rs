@@ -18,24 +18,31 @@ pub(crate) struct Freshness {
     level_at: Option<Time>,
     /// What it has said since, and when: both rise.
     ahead: VecDeque<(Time, Version)>,
+    /// The most that it has said.
+    highest: Version,
 }
 
 impl Freshness {
     /// The leader has said at `now` that everything up to `told` is committed; `mark` is how far the
     /// follower knows itself to have it.
     pub(crate) fn hear(&mut self, now: Time, told: Version, mark: Version) {
-        if let Some(last) = self.ahead.back_mut()
-            && last.1 >= told
-        {
-            if last.1 == told {
-                last.0 = now;
-            } // lower: an old word that has been overtaken
-        } else if self.ahead.len() < WORDS_MAX {
-            self.ahead.push_back((now, told));
-        } else if let Some(last) = self.ahead.back_mut() {
-            *last = (now, told);
+        if told < self.highest {
+            return self.catch_up(mark); // an old word that others have overtaken: it says nothing of now
+        }
+        self.highest = told;
+        let full = self.ahead.len() >= WORDS_MAX;
+        match self.ahead.back_mut() {
+            Some(last) if full || last.1 == told => *last = (now, told),
+            _ => self.ahead.push_back((now, told)),
         }
         self.catch_up(mark);
+    }
+
+    /// Another leader speaks from now on. It goes on from all that was committed, unless an operator has
+    /// given some of that up.
+    pub(crate) fn new_leader(&mut self) {
+        self.ahead.clear();
+        self.highest = 0;
     }
 
     /// The follower's mark has moved.
@@ -68,6 +75,11 @@ mod tests {
         freshness.hear(ms(10), 5, 5);
         freshness.hear(ms(110), 5, 5);
         assert_eq!(freshness.level_at(), Some(ms(110)));
+        freshness.hear(ms(120), 4, 5);
+        assert_eq!(freshness.level_at(), Some(ms(110)), "that word was on its way for long");
+        freshness.new_leader();
+        freshness.hear(ms(130), 4, 5);
+        assert_eq!(freshness.level_at(), Some(ms(130)));
     }
 
     #[test]
