@@ -138,11 +138,11 @@ pub(crate) fn escapes_are_whole(raw: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [&str; 8] = [TIMEOUT, CONSISTENCY, MIN_VERSION, PREFIX, AFTER, LIMIT, VERBOSE, SYNC];
+    const ALL: [&str; 9] = [TIMEOUT, CONSISTENCY, MIN_VERSION, PREFIX, AFTER, LIMIT, VERBOSE, SYNC, ACKS];
 
     #[test]
     fn a_query_is_read() {
-        let query = "timeout_ms=250&consistency=committed&min_version=7&prefix=a%2F%C3%B6+&after=a/b&limit=10&verbose&sync=true";
+        let query = "timeout_ms=250&consistency=committed&min_version=7&prefix=a%2F%C3%B6+&after=a/b&limit=10&verbose&sync=true&w=2";
         let parsed = Query::parse(Some(query), &ALL).unwrap();
         let expected = Query {
             timeout: Some(Duration::from_millis(250)),
@@ -153,6 +153,7 @@ mod tests {
             limit: Some(10),
             verbose: true,
             sync: true,
+            acks: Some(2),
         };
         assert_eq!(parsed, expected);
         assert_eq!(Query::parse(None, &[]), Ok(Query::default()));
@@ -163,7 +164,9 @@ mod tests {
     fn a_query_holds_only_what_works() {
         let long = format!("prefix={}", "k".repeat(513));
         for bad in [
-            "w=3",
+            "w=65",
+            "w=-1",
+            "w=",
             "timeout_ms=0",
             "timeout_ms=",
             "timeout_ms=-1",

@@ -99,7 +99,10 @@ async fn what_is_no_key() {
 async fn parameters_that_are_wrong_or_not_there_yet() {
     let untouched = Untouched::start().await;
     for query in [
-        "w=1",
+        "w=",
+        "w=-1",
+        "w=1.0",
+        "w=65",
         "cas=1",
         "explain=true",
         "consistency=eventual",
@@ -123,7 +126,7 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         "timeout_ms=600001",
         "timeout_ms=99999999999999999999",
         "timeout_ms=1&timeout_ms=1",
-        "timeout_ms=100&w=1",
+        "timeout_ms=100&w=x",
         "TIMEOUT_MS=1",
     ] {
         untouched.refused_put(&format!("/kv/k?{query}"), &JSON, GOOD, 400, "invalid_parameter").await;
@@ -140,6 +143,15 @@ async fn parameters_that_are_wrong_or_not_there_yet() {
         check(&path, &reply, 400, "invalid_parameter", WRITE);
         untouched.check(&path).await;
     }
+}
+
+#[tokio::test]
+async fn more_acknowledgements_than_followers_can_never_come() {
+    let untouched = Untouched::start().await;
+    untouched.refused_put("/kv/k?w=64", &JSON, GOOD, 400, "quorum_unsatisfiable").await;
+    let reply = ask(untouched.leader(), &request("DELETE", "/kv/k?w=64", &[], None)).await;
+    check("DELETE", &reply, 400, "quorum_unsatisfiable", WRITE);
+    untouched.check("w").await;
 }
 
 #[tokio::test]

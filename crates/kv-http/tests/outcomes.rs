@@ -192,6 +192,29 @@ async fn a_leader_that_finds_data_says_where_and_what_to_do() {
     assert_eq!(put(leader.address, "k", "v").await.status, 200);
 }
 
+/// W = 1 of 2, one follower frozen. A write's own `w` decides only when it is answered.
+#[tokio::test]
+async fn a_write_may_want_fewer_or_more_acknowledgements_than_w() {
+    let cluster = Cluster::with(2, 1, |setup| setup.gated = true).await;
+    let leader = cluster.leader.address;
+    let put = async |path: &str| {
+        let json = [("Content-Type", "application/json")];
+        ask(leader, &request("PUT", path, &json, Some(br#"{"value":"v"}"#))).await
+    };
+    let reply = put("/kv/both?w=2").await;
+    assert_eq!((reply.status, reply.json()["acks"].as_u64()), (200, Some(2)));
+    cluster.gates[1].freeze();
+    let expected = missed("quorum_timeout", "Write quorum not met", 1, 2, Some(2));
+    assert_eq!(put("/kv/more?w=2&timeout_ms=100").await.json(), expected);
+    assert_eq!(get(leader, "/kv/more").await.status, 200, "it is committed, all the same");
+    cluster.gates[0].freeze();
+    let reply = put("/kv/none?w=0").await;
+    assert_eq!((reply.status, reply.json()["acks"].as_u64()), (200, Some(0)));
+    assert_eq!(get(leader, "/kv/none").await.status, 404, "answered before it is committed");
+    cluster.gates[0].thaw();
+    eventually("it is committed", async || get(leader, "/kv/none").await.status == 200).await;
+}
+
 #[tokio::test]
 async fn a_leader_that_has_been_replaced_takes_no_writes() {
     let cluster = Cluster::with(2, 2, slow).await;

@@ -108,7 +108,7 @@ async fn a_stale_read_is_local_and_min_version_waits_or_refuses() {
         for level in ["local", "committed"] {
             let reply = get(stale, &format!("{path}&consistency={level}&timeout_ms=60")).await;
             assert_eq!((reply.status, reply.json()["code"].as_str()), (503, Some("stale_replica")));
-            assert_eq!(reply.json()["watermark"], 0, "{}", reply.text());
+            assert_eq!(reply.json()["committed"], 0, "{}", reply.text());
             assert_eq!(reply.header("kv-version"), Some("0"));
             assert!(reply.header("retry-after").is_some());
         }
@@ -193,16 +193,40 @@ async fn a_follower_is_in_sync_after_a_word_of_its_leader() {
     assert_eq!(get(follower, "/readyz?sync=no").await.status, 400);
 }
 
+/// W = 2 of 3 must confirm: with two frozen the leader cannot know, and says so in time.
+#[tokio::test]
+async fn a_linearizable_read_is_confirmed_by_w_followers_or_refused() {
+    let cluster = Cluster::with(3, 2, |setup| setup.gated = true).await;
+    let leader = cluster.leader.address;
+    assert_eq!(cluster.put("k", "v").await.status, 200);
+    let reply = get(leader, "/kv/k?consistency=linearizable").await;
+    assert_eq!((reply.status, reply.json()["value"].as_str()), (200, Some("v")));
+    assert_eq!((reply.header("kv-version"), reply.header("etag")), (Some("1"), Some("\"1\"")));
+    assert_eq!(get(leader, "/kv/nothing?consistency=linearizable").await.status, 404);
+
+    cluster.gates[0].freeze();
+    assert_eq!(get(leader, "/kv/k?consistency=linearizable").await.status, 200, "two are left");
+    cluster.gates[1].freeze();
+    let reply = get(leader, "/kv/k?consistency=linearizable&timeout_ms=100").await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (503, Some("no_quorum")), "{}", reply.text());
+    assert!(reply.header("retry-after").is_some() && reply.json().get("outcome").is_none());
+    assert_eq!(get(leader, "/kv/k").await.status, 200, "a local read asks nobody");
+    cluster.gates[1].thaw();
+    assert_eq!(get(leader, "/kv/k?consistency=linearizable&timeout_ms=30000").await.status, 200);
+}
+
 #[tokio::test]
 async fn linearizable_reads_are_not_pretended() {
     let cluster = Cluster::start(1, 1).await;
     for path in ["/kv/k", "/kv", "/keys"] {
         let path = format!("{path}?consistency=linearizable");
-        let reply = get(cluster.leader.address, &path).await;
-        assert_eq!((reply.status, reply.json()["code"].as_str()), (400, Some("invalid_parameter")));
         let reply = get(cluster.followers[0].address, &path).await;
         assert_eq!((reply.status, reply.json()["code"].as_str()), (405, Some("not_leader")));
         assert_eq!(reply.header("allow"), Some("GET"));
+    }
+    for path in ["/kv?consistency=linearizable", "/keys?consistency=linearizable"] {
+        let reply = get(cluster.leader.address, path).await;
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (400, Some("invalid_parameter")));
     }
 }
 
