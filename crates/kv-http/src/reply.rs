@@ -77,12 +77,14 @@ pub(crate) fn with_body(content_type: &'static str, body: ReplyBody) -> Response
     response
 }
 
-/// Says where the node stood: `KV-Version` (how far what it shows reaches: a leader's commit mark, a follower's
-/// watermark, or at `committed` its mark, which may be handed on as a `min_version`), `KV-Epoch`
+/// Says where the node stood: `KV-Version` (how far what it shows reaches: a leader's newest committed version,
+/// a follower's watermark, or at `committed` its mark; handed on as a `min_version` it makes reads
+/// monotonic, but for a follower's watermark), `KV-Epoch`
 /// (`counter.node`, the node in hexadecimal digits; `0.0000000000000000` on a follower that has promised
 /// none), and `KV-Lag-Ms` on a follower that has been level with a leader before: see [`Position::lag`].
 pub(crate) fn tell_position(headers: &mut HeaderMap, position: &Position, consistency: Consistency) {
-    let version = if consistency == Consistency::Local { position.version } else { position.mark };
+    let is_follower_mark = consistency == Consistency::Committed && !position.is_leader;
+    let version = if is_follower_mark { position.mark } else { position.version };
     headers.insert(KV_VERSION, version.into());
     if let Ok(epoch) = HeaderValue::from_str(&position.epoch.to_string()) {
         headers.insert(KV_EPOCH, epoch);

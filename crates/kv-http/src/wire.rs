@@ -11,7 +11,7 @@
 //! ```text
 //! claim    renames u8 u64 | groups
 //! append   stage u8 (0 recovering, 1 changing, 2 serving) | counted u8 | mark u64 | frames
-//! install  base u64 | chunk u64 | last u8 | frames
+//! install  base u64 | chunk u64 | last u8 | through u64 | frames
 //! pull     0 u8 | after u8, text       the state, past a key
 //!          1 u8 | after u64            what is pending, above a version
 //! ```
@@ -157,6 +157,7 @@ pub fn encode_install(install: &Install) -> Bytes {
     out.put_u64_le(install.base);
     out.put_u64_le(install.chunk);
     out.put_u8(install.last.into());
+    out.put_u64_le(install.through);
     put_frames(&mut out, &install.entries);
     out.into()
 }
@@ -171,7 +172,11 @@ pub fn decode_install(bytes: &[u8]) -> Result<Install, WireError> {
     if base > kv_core::VERSION_MAX || chunk > kv_core::VERSION_MAX {
         return Err(WireError::Range);
     }
-    let install = Install { head, base, chunk, last: take_bool(rest)?, entries: take_frames(rest)? };
+    let (last, through) = (take_bool(rest)?, take_u64(rest)?);
+    if through > kv_core::VERSION_MAX {
+        return Err(WireError::Range);
+    }
+    let install = Install { head, base, chunk, last, through, entries: take_frames(rest)? };
     end(rest, install)
 }
 

@@ -76,8 +76,9 @@ fn claims() -> impl Strategy<Value = Claim> {
 }
 
 fn installs() -> impl Strategy<Value = Install> {
-    (heads(), 0..=VERSION_MAX, 0..1000_u64, any::<bool>(), entries())
-        .prop_map(|(head, base, chunk, last, entries)| Install { head, base, chunk, last, entries })
+    (heads(), 0..=VERSION_MAX, 0..1000_u64, any::<bool>(), 0..=VERSION_MAX, entries()).prop_map(
+        |(head, base, chunk, last, through, entries)| Install { head, base, chunk, last, through, entries },
+    )
 }
 
 fn pulls() -> impl Strategy<Value = Pull> {
@@ -365,7 +366,7 @@ async fn a_refusal_has_its_own_status_code_and_facts() {
         assert!(!reply.text().contains("s3cret"));
         assert_eq!(node.holds(), before, "{code}: nothing has changed");
     }
-    let torn = Install { head: HEAD, base: 9, chunk: 3, last: true, entries: Vec::new() };
+    let torn = Install { head: HEAD, base: 9, chunk: 3, last: true, through: 9, entries: Vec::new() };
     let body = wire::encode_install(&torn);
     let reply = ask(server.address, &request("POST", wire::INSTALL_PATH, &TYPE, Some(&body))).await;
     assert_refused(&reply, 412, "wrong_chunk");

@@ -158,8 +158,9 @@ async fn a_large_batch_arrives_whole<H: Harness>() {
 async fn a_snapshot_travels_both_ways<H: Harness>() {
     let nodes = followers();
     let harness = claimed::<H>(nodes.clone()).await;
-    let chunk =
-        |chunk, last, entries| Request::Install(Install { head: head(2), base: 4, chunk, last, entries });
+    let chunk = |chunk, last, entries| {
+        Request::Install(Install { head: head(2), base: 4, chunk, last, through: 4, entries })
+    };
     let first = held(&harness, 2, chunk(0, false, vec![put(3, "a", b"1")])).await;
     assert_eq!(first.mark, 0, "nothing is switched before the last chunk");
     let second = held(&harness, 2, chunk(1, true, vec![put(4, "b", b"2")])).await;
@@ -199,7 +200,7 @@ async fn a_refusal_is_a_reply<H: Harness>() {
     let elsewhere = ask(&harness, 0, with(head(1))).await;
     assert_eq!(elsewhere, Ok(Err(Refusal::OtherNode { identity: head(0).to })));
 
-    let torn = Install { head: head(0), base: 9, chunk: 4, last: true, entries: Vec::new() };
+    let torn = Install { head: head(0), base: 9, chunk: 4, last: true, through: 9, entries: Vec::new() };
     let torn = ask(&harness, 0, Request::Install(torn)).await;
     assert_eq!(torn, Ok(Err(Refusal::WrongChunk { expected: 0 })));
 

@@ -35,6 +35,8 @@ pub struct Follower {
     stage: (Epoch, Stage),
     /// Committed entries only; and those of [`Follower::adopt`].
     store: Store,
+    /// The store is that of one moment when the mark is here or above: a snapshot shows newer entries too.
+    whole_from: Version,
     /// The mark that its leader has told it last.
     leader_mark: Version,
     /// A snapshot that is being taken in, aside.
@@ -66,7 +68,7 @@ impl Follower {
     /// A follower that starts again with what its disk knows.
     #[must_use]
     pub fn restart(image: Image, config: FollowerConfig) -> Self {
-        let Image { meta, mark, store, pending } = image;
+        let Image { meta, mark, store, whole_from, pending } = image;
         let mut follower = Self {
             config,
             meta,
@@ -76,6 +78,7 @@ impl Follower {
             pending_bytes: 0,
             stage: (Epoch::ZERO, Stage::Recovering),
             store,
+            whole_from,
             leader_mark: mark,
             transfer: None,
             records: Vec::new(),
@@ -128,6 +131,13 @@ impl Follower {
     #[must_use]
     pub fn mark(&self) -> Version {
         self.mark
+    }
+
+    /// Its commit mark, if [`Follower::store`] shows exactly what is committed up to there. After a snapshot
+    /// it shows some newer entries, until the mark has passed them.
+    #[must_use]
+    pub fn whole_mark(&self) -> Option<Version> {
+        (self.mark >= self.whole_from && self.meta.diverged.is_none()).then_some(self.mark)
     }
 
     /// What it holds without a gap from version 1.
@@ -352,6 +362,7 @@ impl Follower {
         self.pending = Overlay::default();
         self.pending_bytes = 0;
         self.store = Store::new();
+        self.whole_from = 0;
         self.transfer = None;
         self.write_meta(); // first: whoever finds half of this has lost its memory
         if self.config.durable {

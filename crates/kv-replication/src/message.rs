@@ -98,7 +98,10 @@ pub struct Install {
     pub chunk: u64,
     /// With it the follower switches over.
     pub last: bool,
-    /// In the order of their keys; of any epoch, some perhaps newer than `base`.
+    /// No chunk so far shows anything above this version: some entries may be newer than `base`, and only
+    /// with everything up to here is the state that of one moment.
+    pub through: Version,
+    /// In the order of their keys; of any epoch.
     pub entries: Vec<Entry>,
 }
 

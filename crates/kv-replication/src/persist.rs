@@ -36,6 +36,8 @@ pub enum Record {
     Replace {
         /// The new mark.
         base: Version,
+        /// Some of it may be newer than the base, and nothing is above this version.
+        through: Version,
         /// The state, in key order.
         entries: Vec<Entry>,
     },
@@ -75,6 +77,8 @@ pub struct Image {
     pub mark: Version,
     /// Committed entries.
     pub store: Store,
+    /// The store is that of one moment when the mark is here or above.
+    pub whole_from: Version,
     /// What is held above the mark, of any epoch.
     pub pending: BTreeMap<Version, Entry>,
 }
@@ -130,7 +134,7 @@ impl Image {
     /// A node that begins to exist.
     #[must_use]
     pub fn new(node: NodeId) -> Self {
-        Self { meta: Meta::new(node), mark: 0, store: Store::new(), pending: BTreeMap::new() }
+        Self { meta: Meta::new(node), mark: 0, store: Store::new(), whole_from: 0, pending: BTreeMap::new() }
     }
 
     /// Takes in a record, in the order in which the machine gave them.
@@ -144,7 +148,8 @@ impl Image {
             }
             Record::Mark(mark) => self.advance_mark(mark),
             Record::Void(epoch) => self.pending.retain(|_, entry| entry.epoch() == epoch),
-            Record::Replace { base, entries } => {
+            Record::Replace { base, through, entries } => {
+                self.whole_from = through;
                 self.store = Store::new();
                 entries.iter().for_each(|entry| _ = self.store.apply(entry));
                 self.store.prune(base);

@@ -41,11 +41,15 @@ pub enum Bug {
     GroupTakenAtPromise,
     /// While a group comes in, a commit needs only its own W.
     ChangeNotJoint,
+    /// A linearizable read is answered without asking the followers.
+    ReadNotConfirmed,
+    /// A read with a least version waits for a follower's watermark instead of its mark.
+    MinVersionByWatermark,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 18] = [
+    pub const ALL: [Bug; 20] = [
         Bug::StaleAnswerIsAck,
         Bug::AckBeforePersist,
         Bug::RecoveryWithTooFew,
@@ -64,6 +68,8 @@ impl Bug {
         Bug::PromisesNotConfirmed,
         Bug::GroupTakenAtPromise,
         Bug::ChangeNotJoint,
+        Bug::ReadNotConfirmed,
+        Bug::MinVersionByWatermark,
     ];
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Core {
 pub(super) enum Goal {
     /// Everything up to this version is known to be committed.
     Mark(Version),
+    /// As before, and the committed state is that of one moment.
+    WholeMark(Version),
     /// It was level with its leader after this moment.
     LevelSince(Time),
 }
@@ -175,6 +177,7 @@ impl waits::Core for Core {
     fn has_reached(&self, goal: &Goal) -> bool {
         match goal {
             Goal::Mark(version) => self.follower.mark() >= *version,
+            Goal::WholeMark(version) => self.follower.whole_mark().is_some_and(|mark| mark >= *version),
             Goal::LevelSince(since) => self.level_since(*since),
         }
     }

@@ -67,7 +67,10 @@ impl FollowerHandle {
         if want.level == Level::Linearizable {
             return Err(ReadError::NotLeader);
         }
-        let goal = Goal::Mark(want.min_version);
+        let goal = match want.level {
+            Level::Local => Goal::Mark(want.min_version),
+            Level::Committed | Level::Linearizable => Goal::WholeMark(want.min_version),
+        };
         let look = |core: &Core| {
             if !waits::Core::has_reached(core, &goal) {
                 return Look::Wait(goal);
@@ -90,6 +93,7 @@ impl Core {
         Position {
             version: self.follower.watermark(),
             mark: self.follower.mark(),
+            is_leader: false,
             epoch: self.follower.promised(),
             lag: self.freshness.level_at().map(|at| now.since(at)),
         }

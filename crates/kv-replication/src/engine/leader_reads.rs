@@ -84,6 +84,6 @@ pub(super) fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
 }
 
 fn position(leader: &Leader) -> Position {
-    let mark = leader.mark();
-    Position { version: mark, mark, epoch: leader.epoch(), lag: None }
+    let (version, mark) = (leader.newest_committed(), leader.mark());
+    Position { version, mark, is_leader: true, epoch: leader.epoch(), lag: None }
 }

@@ -42,10 +42,12 @@ pub struct Want {
 /// Where a node stood when it answered a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// A leader's commit mark; a follower's watermark: what it holds without a gap from version 1.
+    /// A leader's newest committed version; a follower's watermark: what it holds without a gap from version 1.
     pub version: Version,
     /// The node's commit mark.
     pub mark: Version,
+    /// It is a leader.
+    pub is_leader: bool,
     /// The leader's epoch; the one that a follower has promised, [`Epoch::ZERO`] if none.
     pub epoch: Epoch,
     /// How old what a follower shows may be: the time since its leader last said that it had committed

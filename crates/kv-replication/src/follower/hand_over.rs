@@ -17,19 +17,20 @@ pub(super) struct Transfer {
     epoch: Epoch,
     base: Version,
     next_chunk: u64,
+    through: Version,
     store: Store,
 }
 
 impl Follower {
     /// Takes in one chunk, and switches over at the last.
     pub(super) fn take_chunk(&mut self, install: Install) -> Result<(), Refusal> {
-        let Install { head, base, chunk, last, entries } = install;
+        let Install { head, base, chunk, last, through, entries } = install;
         if base <= self.mark && self.meta.diverged.is_none() {
             return Ok(()); // it has that, and perhaps more
         }
         if chunk == 0 {
             let store = Store::new();
-            self.transfer = Some(Transfer { epoch: head.epoch, base, next_chunk: 0, store });
+            self.transfer = Some(Transfer { epoch: head.epoch, base, next_chunk: 0, through, store });
         }
         let this = |transfer: &&mut Transfer| transfer.epoch == head.epoch && transfer.base == base;
         let Some(transfer) = self.transfer.as_mut().filter(this) else {
@@ -40,6 +41,7 @@ impl Follower {
             return Err(Refusal::WrongChunk { expected: transfer.next_chunk });
         }
         transfer.next_chunk = chunk + 1;
+        transfer.through = transfer.through.max(through);
         entries.iter().for_each(|entry| _ = transfer.store.apply(entry));
         if last && let Some(transfer) = self.transfer.take() {
             self.switch_over(transfer);
@@ -63,7 +65,7 @@ impl Follower {
     }
 
     fn switch_over(&mut self, transfer: Transfer) {
-        let Transfer { epoch, base, mut store, .. } = transfer;
+        let Transfer { epoch, base, through, mut store, .. } = transfer;
         if self.meta.diverged.is_some() {
             // Nothing that it had can be trusted: it is as if it had lost it all.
             let cluster = self.meta.cluster;
@@ -74,10 +76,11 @@ impl Follower {
         store.prune(base);
         if self.config.durable {
             let entries = store.scan("", None).map(|(_, item)| item.entry.clone()).collect();
-            self.records.push(Record::Replace { base, entries });
+            self.records.push(Record::Replace { base, through, entries });
         }
         self.store = store;
         self.mark = base;
+        self.whole_from = through;
         // What is pending above the base stays, also that of older epochs: it may be somebody's last copy.
         self.pending.drop_through(base);
         if self.config.planted.is(Bug::SnapshotDropsHeld) {

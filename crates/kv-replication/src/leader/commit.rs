@@ -132,6 +132,7 @@ impl Leader {
             return;
         };
         slot.committed = true;
+        self.newest_committed = self.newest_committed.max(version);
         self.store.apply(&slot.entry);
         #[cfg(feature = "simulator")]
         self.commits.push((slot.entry.clone(), slot.acks));

@@ -66,6 +66,7 @@ pub struct Leader {
     /// Committed entries only.
     store: Store,
     mark: Version,
+    newest_committed: Version,
     disk: persist::Disk,
     writes: Writes,
     reads: reads::Reads,
@@ -94,7 +95,7 @@ impl Leader {
     /// may have led meanwhile.
     #[must_use]
     pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
-        let Image { meta, mark, store, pending } = image;
+        let Image { meta, mark, store, pending, .. } = image;
         let mut log = Log::after(mark);
         for (version, entry) in pending {
             if version != log.last() + 1 {
@@ -121,6 +122,7 @@ impl Leader {
             log_is_cut: false,
             store,
             mark,
+            newest_committed: mark,
             writes: Writes::default(),
             reads: reads::Reads::default(),
             next_attempt: 0,
@@ -199,6 +201,12 @@ impl Leader {
     #[must_use]
     pub fn mark(&self) -> Version {
         self.mark
+    }
+
+    /// The newest version that is committed: at or above the mark. Its store shows nothing above it.
+    #[must_use]
+    pub fn newest_committed(&self) -> Version {
+        self.newest_committed
     }
 
     /// The newest version that was given to a write.

@@ -48,13 +48,13 @@ impl Leader {
             link.pushing = None;
             return self.link_failed(now, follower, LinkError::SnapshotTooSlow);
         }
-        let mut entries = Vec::new();
+        let (mut entries, through) = (Vec::new(), self.log.last());
         let state = self.store.scan("", after.as_deref()).map(|(_, item)| item.entry);
         let last =
             crate::follower::fill(&mut entries, state, limits.batch_entries_max, limits.batch_bytes_max);
         let after = entries.last().and_then(|entry| entry.operation().key().map(str::to_owned)).or(after);
         self.send(now, follower, Asked::Install { after, last }, |head| {
-            Some(Request::Install(Install { head: head?, base, chunk, last, entries }))
+            Some(Request::Install(Install { head: head?, base, chunk, last, through, entries }))
         });
     }
 

@@ -17,11 +17,12 @@ impl Leader {
             self.note_meta();
             self.note(Record::Wipe);
             let entries = state.scan("", None).map(|(_, item)| item.entry.clone()).collect();
-            self.note(Record::Replace { base: mark, entries });
+            self.note(Record::Replace { base: mark, through: mark, entries });
         }
         self.note_new_log(mark);
         self.store = state;
         self.mark = mark;
+        self.newest_committed = mark;
         let last = union.last_key_value().map_or(mark, |(last, _)| (*last).max(mark));
         let mut log = Log::after(mark);
         for version in mark + 1..=last {

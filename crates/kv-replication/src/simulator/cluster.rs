@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use kv_core::{Command, Key, NodeId, Version};
+use kv_core::NodeId;
 
+use super::clients::Clients;
 use super::disk::Disk;
 use super::faults::Fault;
 use super::invariants::commit_has_quorum::Answers;
@@ -19,7 +20,6 @@ use crate::delay::stream;
 use crate::planted::Bug;
 use crate::{
     Answer, AttemptId, ClusterId, Event as Told, Follower, Image, Input, Leader, Output, Request, Time,
-    WriteError, WriteId,
 };
 
 /// The words of the trace that are kept.
@@ -59,11 +59,8 @@ pub(super) struct Cluster {
     pub(super) followers: Vec<FollowerNode>,
     pub(super) leaders: Vec<LeaderNode>,
     next_id: u64,
-    next_write: u64,
-    /// Of each write without an answer: the newest version acknowledged before it was invoked.
-    open: BTreeMap<WriteId, Version>,
-    acknowledged: Version,
-    truth: Truth,
+    pub(super) clients: Clients,
+    pub(super) truth: Truth,
     answers: Answers,
     pub(super) counters: Counters,
     hash: u64,
@@ -87,9 +84,7 @@ impl Cluster {
             dice,
             network: Network::default(),
             next_id: 10_000,
-            next_write: 0,
-            open: BTreeMap::new(),
-            acknowledged: 0,
+            clients: Clients::default(),
             truth: Truth::default(),
             answers: Answers::default(),
             counters: Counters::new(),
@@ -124,6 +119,7 @@ impl Cluster {
             self.now = at;
             self.step(event)?;
         }
+        self.check_history()?;
         let leader = self.leaders.iter().find(|node| node.machine.is_some());
         let listed = leader.map(|node| node.setting.list.as_slice()).unwrap_or_default();
         let listed = listed.iter().map(|node| self.followers[*node].machine.as_ref());
@@ -386,20 +382,8 @@ impl Cluster {
                     self.sync_leader(leader);
                 }
             }
-            Output::Answer { id, result } => {
-                self.note(&[4, id.0, u64::from(result.is_ok())], || format!("answer {id:?}: {result:?}"));
-                let before = self.open.remove(&id).unwrap_or(0);
-                match result {
-                    Ok(done) => {
-                        self.count("writes acknowledged");
-                        let version = done.entry.version();
-                        invariants::writes_in_real_time_order::check(before, version)?;
-                        self.acknowledged = self.acknowledged.max(version);
-                    }
-                    Err(error) => self.count(write_error_name(&error)),
-                }
-            }
-            Output::Confirmed { .. } => {}
+            Output::Answer { id, result } => self.answered(id, result)?,
+            Output::Confirmed { id, result } => self.confirmed(leader, id, result)?,
             Output::Event(event) => {
                 self.note(&[5, leader as u64], || format!("leader {leader}: {event:?}"));
                 if let Told::Serving { recovered, .. } = event {
@@ -414,61 +398,5 @@ impl Cluster {
             }
         }
         Ok(())
-    }
-
-    /// A client writes through one of the leaders that run, and reads from it.
-    fn client(&mut self) -> Result<(), Violation> {
-        let pause = self.shape.pause_between_writes;
-        let next = self.dice.between(Duration::ZERO, pause * 2);
-        if self.now < self.shape.quiet_at {
-            self.schedule(next, Event::Client);
-        }
-        let key = format!("k{}", self.dice.roll(12));
-        for node in &self.followers {
-            if let Some(machine) = &node.machine {
-                invariants::no_dirty_read::check(&self.truth, machine.store(), &key)?;
-            }
-        }
-        // Most clients know who leads; some ask one that has been replaced.
-        let serving = self.leaders.iter().rposition(LeaderNode::serves).filter(|_| self.dice.chance(90));
-        let leader = serving.unwrap_or_else(|| self.dice.pick(LEADERS));
-        let node = &self.leaders[leader];
-        let Some(machine) = node.machine.as_ref().filter(|_| node.paused_until <= self.now) else {
-            return Ok(());
-        };
-        invariants::no_dirty_read::check(&self.truth, machine.store(), &key)?;
-        let burst = if self.dice.chance(10) { self.dice.roll(self.shape.burst()) } else { 0 };
-        (0..=burst).try_for_each(|_| self.write_to(leader))
-    }
-
-    /// A client sends a write to a leader.
-    pub(super) fn write_to(&mut self, leader: usize) -> Result<(), Violation> {
-        let life = self.leaders[leader].life;
-        let key = format!("k{}", self.dice.roll(12));
-        let command = match (Key::parse(&key), self.dice.roll(40)) {
-            (Ok(key), 0..=33) => {
-                Command::put(key, &self.next_write.to_le_bytes()).unwrap_or_else(|_| Command::no_op())
-            }
-            (Ok(key), 34..=38) => Command::delete(key),
-            _ => Command::clear(),
-        };
-        let id = WriteId(self.next_write);
-        self.next_write += 1;
-        self.open.insert(id, self.acknowledged);
-        self.count("client writes");
-        let deadline = self.now + self.dice.between(Duration::from_millis(20), Duration::from_secs(3));
-        self.tell_leader(leader, life, Input::Write { id, command, acks: None, deadline })
-    }
-}
-
-fn write_error_name(error: &WriteError) -> &'static str {
-    match error {
-        WriteError::NoQuorum { .. } => "writes refused: no_quorum",
-        WriteError::Deposed { .. } => "writes refused: deposed",
-        WriteError::Recovering(_) => "writes refused: recovering",
-        WriteError::Draining => "writes refused: draining",
-        WriteError::Overloaded { .. } => "writes refused: overloaded",
-        WriteError::Unknown { .. } => "writes unknown",
-        WriteError::Stopped => "writes stopped",
     }
 }

@@ -15,6 +15,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "nodes are numbered by the simulator itself")]
 
+mod clients;
 mod cluster;
 mod disk;
 mod faults;
