@@ -8,6 +8,7 @@
 //! * [`Request`] and [`Reply`]: what travels.
 //! * [`Transport`]: how it travels; [`MemoryTransport`] for one process, HTTP in another crate.
 //!   Every implementation passes the suite in `conformance` (a feature of that name).
+//! * `linearizability` (feature of that name): is what clients saw what a linearizable store shows?
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
 //!
 //! ```
@@ -55,6 +56,8 @@ mod writes;
 pub mod conformance;
 #[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "linearizability")]
+pub mod linearizability;
 #[cfg(feature = "engine")]
 mod memory;
 #[cfg(feature = "simulator")]
