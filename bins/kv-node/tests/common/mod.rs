@@ -6,11 +6,14 @@
 #![allow(dead_code, reason = "each of the test programs uses its part")]
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking"
 )]
+
+pub mod history;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -309,7 +312,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline")]
-fn pause() {
+#[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline, and of clients")]
+pub fn pause() {
     std::thread::sleep(POLL_INTERVAL);
 }

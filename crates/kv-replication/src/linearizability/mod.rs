@@ -35,20 +35,21 @@
 //!
 //! # What is not found
 //!
-//! A violation is never reported where there is an order. If all versions of deletes and clears are known,
-//! the reverse holds too, but for the last point:
+//! A violation is never reported where there is an order. Where there is none, one is found, except:
 //!
-//! * A clear that was acknowledged without its version ([`Outcome::Cleared`]) must have a place among the
-//!   others, each such clear by itself. So two of them that need the same place are not found.
 //! * A delete or clear of unknown outcome *and* version may explain any absence after its beginning, each
-//!   absence by itself: that two absences need it at two places, or that an acknowledged
-//!   put after it lies between, is not found. [`Checked::by_unplaced`] counts these absences.
-//! * Puts of unknown outcome that wrote the same value under the same key are not told apart: give every
-//!   put a value of its own.
+//!   absence by itself. So it is not found that two absences need it at two places.
+//!   [`Checked::by_unplaced`] counts such absences.
+//! * A clear that was acknowledged without its version ([`Outcome::Cleared`]) must have a place among the
+//!   known versions, each such clear by itself, and explains absences from there to the next put, each by
+//!   itself too.
 //! * Two deletes or clears of unknown outcome to which two leaders gave one version: both may explain
 //!   something, although only one of them can have taken effect.
-//! * That a delete had something to delete; that a write at a quorum lower than the store's (which
-//!   promises less) is durable: record such a write as unknown.
+//! * Puts of unknown outcome that wrote the same value under the same key are not told apart: give every
+//!   put a value of its own.
+//!
+//! Not asked at all: whether a delete had something to delete. A write that was answered at a lower quorum
+//! than the store's promises less: record it as unknown.
 //!
 //! A history begins with an empty store.
 
@@ -116,7 +117,7 @@ pub struct Checked {
     pub unknown: usize,
     /// Puts of unknown outcome that reads show.
     pub unknown_found: usize,
-    /// Absences that only a delete or clear of unknown version explains: they were hardly checked.
+    /// Absences that only a delete or clear of unknown version explains, each by itself.
     pub by_unplaced: usize,
 }
 
