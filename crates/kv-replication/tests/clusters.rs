@@ -13,8 +13,9 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// What counts as a fault, beside every lost, doubled or late message.
-const FAULTS: [&str; 9] = [
+const FAULTS: [&str; 10] = [
     "messages forged",
+    "starts interrupted",
     "cuts",
     "pauses",
     "resets",
@@ -95,7 +96,7 @@ fn the_same_seed_gives_the_same_trace() {
     let hash = || run(7, options).unwrap_or_else(|failure| panic!("{failure}")).trace_hash;
     // Pinned, so that builds of every profile must agree; a change of the machines or of the simulator
     // changes it.
-    let pinned = 4880943474111744636;
+    let pinned = 0;
     assert_eq!((hash(), hash()), (pinned, pinned));
 }
 

@@ -250,6 +250,12 @@ impl Leader {
         self.links.iter().zip(&self.config.followers).map(|(link, name)| link.status(name, self.now))
     }
 
+    /// The oldest version in the log, or the next one if there is none.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn log_first(&self) -> Version {
+        self.log.first()
+    }
+
     /// What was committed since the last call, each with the followers that had acknowledged it: bit i
     /// for index i.
     #[cfg(feature = "simulator")]

@@ -14,7 +14,7 @@ use crate::{Committed, ConfirmError, Input, ReadId, WriteError, WriteId};
 
 /// Clients that each read what they have read or written before, or something newer.
 const SESSIONS: usize = 3;
-const KEYS: u64 = 12;
+const KEYS: u64 = 20;
 
 /// What is under way, and what has been.
 #[derive(Debug, Default)]

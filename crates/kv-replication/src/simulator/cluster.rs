@@ -213,6 +213,10 @@ impl Cluster {
         let life = node.life;
         let words = format!("leader {leader} starts as {id:?} with {:?}", node.setting);
         self.note(&[2, leader as u64], || words);
+        if !self.settings.is_unused() && self.dice.chance(self.shape.interrupts) {
+            let after = self.dice.between(Duration::ZERO, Duration::from_millis(80));
+            self.schedule(after, Event::Undo(Fault::Interrupt(leader)));
+        }
         self.tell_leader(leader, life, Input::Tick)
     }
 
@@ -353,6 +357,7 @@ impl Cluster {
         let node = &mut self.leaders[leader];
         let Some(machine) = &node.machine else { return Ok(()) };
         invariants::bounded_queues::leader(machine)?;
+        invariants::uncommitted_is_in_the_log::check(machine)?;
         if let Some(at) = machine.poll_timeout()
             && node.tick_at.is_none_or(|set| at < set)
         {

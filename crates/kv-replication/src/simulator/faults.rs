@@ -17,6 +17,8 @@ pub(super) enum Fault {
     Astray,
     /// One of a storm: it strikes, and is over soon.
     Gust,
+    /// A leader that has just been started is killed, or one of its followers is.
+    Interrupt(usize),
 }
 
 impl Cluster {
@@ -91,7 +93,16 @@ impl Cluster {
                 let lasts = self.dice.between(Duration::ZERO, Duration::from_millis(120));
                 return self.one_fault(lasts);
             }
-            Fault::Gust => {}
+            Fault::Interrupt(leader) if self.now < self.shape.heals_at => {
+                self.count("starts interrupted");
+                let lasts = self.dice.between(Duration::ZERO, Duration::from_millis(60));
+                if self.dice.chance(50) {
+                    return self.kill_leader(leader, lasts);
+                }
+                let follower = self.dice.pick(self.followers.len());
+                self.kill_follower(follower, lasts / 4);
+            }
+            Fault::Gust | Fault::Interrupt(_) => {}
             Fault::FollowerDies(_) => {}
         }
         Ok(())

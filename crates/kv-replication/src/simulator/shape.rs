@@ -51,6 +51,8 @@ pub(super) struct Shape {
     pub(super) regroups: bool,
     /// Percent of faults that are a storm of them.
     pub(super) storms: u64,
+    /// Percent of starts of a leader that something happens to.
+    pub(super) interrupts: u64,
     /// Logs, windows and buffers have room for a few entries only.
     tight: bool,
     /// By follower.
@@ -80,6 +82,7 @@ impl Shape {
             first: Setting { write: 1 + dice.pick(listed), list: (0..listed).collect() },
             regroups,
             storms: [0, 20, 60][dice.pick(3)],
+            interrupts: [0, 15, 40][dice.pick(3)],
             tight: dice.chance(50),
             durable: (0..followers).map(|_| disks == 0 || disks == 1 && dice.chance(50)).collect(),
             durable_leader: dice.chance(40),
@@ -119,7 +122,7 @@ impl Shape {
         config.limits.log_entries_max = log_entries_max;
         config.limits.log_entries_hard_max = log_entries_max * 3;
         config.limits.window_entries_max = self.window() * 3 / 4;
-        config.limits.batch_entries_max = 5;
+        config.limits.batch_entries_max = if self.tight { 2 } else { 5 };
         config.limits.writes_in_flight_max = 60;
         Some(config)
     }
