@@ -34,8 +34,8 @@
 //! # What it does not do
 //!
 //! The engine runs nodes without a disk only; the machines say what a durable node writes down
-//! ([`Record`], [`Image`]), and nothing executes that yet. There is no election, and no change of the set
-//! of followers while a leader runs.
+//! ([`Record`], [`Image`]), and nothing executes that yet. There is no election, and W and
+//! the followers change only from one leader to the next.
 
 mod config;
 mod delay;

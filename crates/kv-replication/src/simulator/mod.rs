@@ -10,8 +10,8 @@
 //!
 //! # What it does not do
 //!
-//! It does not simulate a disk that loses what was synced, or one that is full, and it has no read
-//! levels; both come with the features.
+//! It does not simulate a disk that loses what was synced, or one that is full, nor the loops and waits of
+//! the engine: a read that would wait is refused here.
 
 #![expect(clippy::indexing_slicing, reason = "nodes are numbered by the simulator itself")]
 
