@@ -227,6 +227,7 @@ impl Follower {
         }
         if head.epoch > self.meta.promised {
             self.meta.promise(head.epoch);
+            self.transfer = None; // of an older epoch: nobody will go on with it
             // What older epochs left is kept aside, but not held under this one.
             self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
             if self.config.planted.is(Bug::OldHoldingsAreAcks)

@@ -81,7 +81,7 @@ impl RangeSet {
 
     /// Adds every version of `range`; an empty range adds nothing.
     pub fn insert_range(&mut self, range: RangeInclusive<Version>) {
-        let (mut first, mut last) = range.into_inner();
+        let (first, mut last) = range.into_inner();
         if first > last {
             return;
         }
@@ -92,15 +92,18 @@ impl RangeSet {
                 return;
             }
         }
-        // Swallow every range that overlaps or touches, from the right.
+        // Swallow every range that overlaps or touches, from the right; the leftmost may stay and grow.
         let reach = last.saturating_add(1);
-        while let Some((&old_first, &old_last)) = self.ranges.range(..=reach).next_back() {
+        while let Some((&old_first, old_last)) = self.ranges.range_mut(..=reach).next_back() {
             if old_last.saturating_add(1) < first {
                 break;
             }
+            last = last.max(*old_last);
+            if old_first <= first {
+                *old_last = last;
+                return;
+            }
             self.ranges.remove(&old_first);
-            first = first.min(old_first);
-            last = last.max(old_last);
         }
         self.ranges.insert(first, last);
     }
