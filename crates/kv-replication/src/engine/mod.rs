@@ -14,6 +14,7 @@ mod follower_reads;
 mod freshness;
 mod leader;
 mod leader_reads;
+mod leader_writes;
 mod read;
 mod waits;
 
