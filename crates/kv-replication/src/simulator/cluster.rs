@@ -19,7 +19,7 @@ use super::{Failure, Options, Report};
 use crate::delay::stream;
 use crate::planted::Bug;
 use crate::{
-    Answer, AttemptId, ClusterId, Event as Told, Follower, Image, Input, Leader, Output, Request, Time,
+    Answer, AttemptId, ClusterId, Event as Told, Follower, Image, Input, Leader, Output, Phase, Request, Time,
 };
 
 /// The words of the trace that are kept.
@@ -341,12 +341,15 @@ impl Cluster {
         }
         let Some(machine) = &mut node.machine else { return Ok(()) };
         machine.handle(self.now, input);
+        let own = node.setting.write;
         loop {
             let Some(machine) = &mut self.leaders[leader].machine else { return Ok(()) };
             let output = machine.poll_output(self.now);
+            let write =
+                if machine.phase() == Phase::Serving { own } else { own.max(self.settings.served_write()) };
             for (entry, _) in machine.take_commits() {
                 self.counters.entry("commits").and_modify(|count| *count += 1).or_insert(1);
-                self.answers.check(&entry, self.leaders[leader].setting.write)?;
+                self.answers.check(&entry, write)?;
                 self.truth.commit(entry)?;
             }
             match output {

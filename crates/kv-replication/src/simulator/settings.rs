@@ -11,13 +11,15 @@ pub(super) struct Settings {
     served: Setting,
     /// One that has been tried since, and may be half in force.
     tried: Option<Setting>,
+    /// The change is given up, for now.
+    goes_back: bool,
     /// Nobody has served yet.
     is_unused: bool,
 }
 
 impl Settings {
     pub(super) fn new(first: Setting) -> Self {
-        Self { served: first, tried: None, is_unused: true }
+        Self { served: first, tried: None, goes_back: false, is_unused: true }
     }
 
     /// No history has begun: there is nothing that could be lost.
@@ -27,14 +29,18 @@ impl Settings {
 
     /// What brings a half finished change to its end.
     pub(super) fn newest(&self) -> &Setting {
-        self.tried.as_ref().unwrap_or(&self.served)
+        self.tried.as_ref().filter(|_| !self.goes_back).unwrap_or(&self.served)
+    }
+
+    /// W of the leader that served last: as long as no other one serves, it is in force.
+    pub(super) fn served_write(&self) -> usize {
+        self.served.write
     }
 
     /// Takes the other setting for the newest, if there are two.
     pub(super) fn swap(&mut self) -> bool {
-        let Some(tried) = &mut self.tried else { return false };
-        std::mem::swap(tried, &mut self.served);
-        true
+        self.goes_back = !self.goes_back;
+        self.tried.is_some()
     }
 
     /// A leader serves with this setting. Says whether that is another one than before.
@@ -42,6 +48,7 @@ impl Settings {
         let is_new = self.served != *setting;
         self.served = setting.clone();
         self.tried = None;
+        self.goes_back = false;
         self.is_unused = false;
         is_new
     }
@@ -69,6 +76,7 @@ impl Cluster {
         if next != self.settings.served {
             self.count("changes of the group begun");
             self.settings.tried = Some(next.clone());
+            self.settings.goes_back = false;
         }
         next
     }

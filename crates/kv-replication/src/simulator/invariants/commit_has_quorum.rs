@@ -1,5 +1,6 @@
 //! At every commit, W different nodes have answered that they hold that very entry, under its epoch, and
-//! durable ones held it on their disk when they said so.
+//! durable ones held it on their disk when they said so. Before a leader serves, W is that of the last
+//! group too, if it is another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
