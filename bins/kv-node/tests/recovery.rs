@@ -12,10 +12,6 @@ use serde_json::json;
 
 const SETTINGS: [(&str, &str); 2] = [("WRITE_QUORUM", "3"), ("WRITE_TIMEOUT_MS", "2000")];
 
-fn again(address: std::net::SocketAddr) -> Node {
-    Node::start(&[("ROLE", "follower"), ("PORT", &address.port().to_string())])
-}
-
 /// Every acknowledged write of a writer that goes on whatever happens: key and version.
 struct Writer {
     stop: Arc<AtomicBool>,
@@ -80,13 +76,10 @@ fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() 
     let acknowledged = writer.finish();
 
     let back = now();
-    cluster.followers.extend(dead.into_iter().map(again));
+    cluster.followers.extend(dead.into_iter().map(Node::follower_again));
     cluster.level(); // without a new write
     assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
-    eventually("all of them count again", || {
-        let status = cluster.leader.get("/status").body;
-        status["followers"].as_array().unwrap().iter().all(|link| link["counts"] == true)
-    });
+    cluster.counts();
 
     let newest = cluster.leader.get("/status").body["versions"]["assigned"].as_u64().unwrap();
     let Cluster { leader, followers } = cluster;
@@ -146,7 +139,7 @@ fn data_is_given_up_only_if_the_operator_says_so() {
     eventually("everybody has it", || followers.iter().all(|one| one.get("/kv/k").status == 200));
     drop(leader);
     let lost: Vec<_> = followers.drain(..2).map(|follower| follower.address).collect();
-    let mut all: Vec<Node> = lost.into_iter().map(again).collect();
+    let mut all: Vec<Node> = lost.into_iter().map(Node::follower_again).collect();
     all.append(&mut followers);
 
     let leader = Cluster::lead(&all, &[("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "500")]);
