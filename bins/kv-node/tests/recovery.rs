@@ -3,59 +3,12 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Cluster, Node, eventually, now, request};
-use serde_json::json;
+use common::writer::Writer;
+use common::{Cluster, Node, eventually, now};
 
 const SETTINGS: [(&str, &str); 2] = [("WRITE_QUORUM", "3"), ("WRITE_TIMEOUT_MS", "2000")];
-
-/// Every acknowledged write of a writer that goes on whatever happens: key and version.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<Vec<(String, u64)>>>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Writer {
-    fn start(leader: std::net::SocketAddr) -> Self {
-        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&acknowledged));
-        let thread = std::thread::spawn(move || {
-            for write in 0.. {
-                if stopped.load(Ordering::SeqCst) {
-                    return;
-                }
-                let key = format!("key-{write}");
-                let body = json!({ "value": key });
-                let answer = request(leader, "PUT", &format!("/kv/{key}"), Some(body));
-                if let Some(version) =
-                    answer.ok().filter(|it| it.status == 200).and_then(|it| it.body["version"].as_u64())
-                {
-                    noted.lock().unwrap().push((key, version));
-                }
-            }
-        });
-        Self { stop, acknowledged, thread }
-    }
-
-    fn count(&self) -> usize {
-        self.acknowledged.lock().unwrap().len()
-    }
-
-    fn goes_on(&self, what: &str) {
-        let before = self.count();
-        eventually(what, || self.count() > before + 20);
-    }
-
-    fn finish(self) -> Vec<(String, u64)> {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
-        Arc::try_unwrap(self.acknowledged).unwrap().into_inner().unwrap()
-    }
-}
 
 #[test]
 fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() {
@@ -89,10 +42,7 @@ fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() 
     let leader = Cluster::lead(&urls, &SETTINGS);
     let cluster = Cluster { leader, followers: urls };
     eventually("the leader has recovered", || cluster.leader.get("/readyz").status == 200);
-    let held = cluster.leader.dump();
-    for (key, version) in &acknowledged {
-        assert_eq!(held[key], json!({ "value": key, "version": version }), "{key} was acknowledged");
-    }
+    acknowledged.is_in(&cluster.leader.dump());
     let next = cluster.leader.put("next", "x");
     assert!(next.body["version"].as_u64().unwrap() > newest, "{next:?} after {newest}");
     cluster.level();

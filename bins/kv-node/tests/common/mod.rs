@@ -14,6 +14,7 @@
 )]
 
 pub mod history;
+pub mod writer;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -124,6 +125,11 @@ impl Node {
 
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, None)
+    }
+
+    /// The body of what is no JSON.
+    pub fn text(&self, path: &str) -> String {
+        self.get(path).text
     }
 
     pub fn put(&self, key: &str, value: &str) -> Answer {
@@ -255,6 +261,7 @@ pub fn run(command: &mut Command) -> Ended {
 pub struct Answer {
     pub status: u16,
     pub head: String,
+    pub text: String,
     pub body: Value,
 }
 
@@ -284,8 +291,9 @@ pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) ->
     let head = head.to_ascii_lowercase();
     let whole =
         if head.contains("transfer-encoding: chunked") { join_chunks(body) } else { Some(body.to_owned()) };
-    let body = serde_json::from_str(&whole.ok_or_else(no_http)?).unwrap_or_default();
-    Ok(Answer { status, head, body })
+    let text = whole.ok_or_else(no_http)?;
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Ok(Answer { status, head, text, body })
 }
 
 /// A body that came in chunks; none if it is cut short.
