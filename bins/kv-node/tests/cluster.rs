@@ -132,7 +132,8 @@ fn health_names_the_role() {
 
 #[test]
 fn the_healthcheck_asks_the_node_of_its_settings() {
-    let (node, everywhere) = (Node::follower(), Node::start(&[("ROLE", "follower"), ("HOST", "0.0.0.0")]));
+    let node = Node::start(&[("ROLE", "follower")]);
+    let everywhere = Node::start(&[("ROLE", "follower"), ("HOST", "0.0.0.0")]);
     let (port, port_everywhere) = (node.address.port().to_string(), everywhere.address.port().to_string());
     for (flags, variables) in [
         (&["healthcheck"] as &[&str], &[("PORT", port.as_str())] as &[(&str, &str)]),
@@ -167,12 +168,7 @@ fn the_healthcheck_does_not_wait_for_ever() {
 /// Started again without their memory, they get everything back, although nobody writes.
 #[test]
 fn lost_followers_are_missed_and_caught_up() {
-    // On an address of their own: there, nobody is given their ports between their two lives.
-    let start = |port: &str| Node::start(&[("ROLE", "follower"), ("HOST", lonely_host()), ("PORT", port)]);
-    let followers: Vec<Node> = (0..5).map(|_| start("0")).collect();
-    let leader = Cluster::lead(&followers, &[("WRITE_QUORUM", "3")]);
-    leader.logged("the leader serves");
-    let mut cluster = Cluster { leader, followers };
+    let mut cluster = Cluster::start(5, &[("WRITE_QUORUM", "3")]);
     for write in 1..=20 {
         assert_eq!(cluster.leader.put(&format!("key-{write}"), "before").status, 200);
     }
@@ -191,9 +187,7 @@ fn lost_followers_are_missed_and_caught_up() {
         assert_eq!(cluster.leader.dump(), before, "what is not committed is not readable");
     }
 
-    cluster.followers.extend(killed.iter().map(|address| start(&address.port().to_string())));
-    let again: Vec<SocketAddr> = cluster.followers[2..].iter().map(|follower| follower.address).collect();
-    assert_eq!(again, killed);
+    cluster.followers.extend(killed.into_iter().map(Node::follower_again));
     cluster.level();
     let now_held = cluster.leader.dump();
     for (key, item) in before.as_object().unwrap() {
@@ -234,15 +228,10 @@ fn assert_quorum_missed(refused: &Answer) {
     assert_eq!((&refused.body["outcome"], &detail["outcome"]), (&json!(outcome), &json!(outcome)));
 }
 
-/// On Linux all of 127.0.0.0/8 is this machine.
-fn lonely_host() -> &'static str {
-    if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" }
-}
-
 /// Settings cannot see that two names are one machine; the node that answers tells.
 #[test]
 fn one_node_does_not_count_as_two_followers() {
-    let follower = Node::follower();
+    let follower = Node::start(&[("ROLE", "follower")]);
     let urls = format!("{},http://localhost:{}", follower.url(), follower.address.port());
     let leader = Node::start(&[("FOLLOWER_URLS", &urls), ("WRITE_QUORUM", "2")]);
     let refused = leader.put("k", "v");

@@ -86,14 +86,11 @@ fn a_deleted_key_stays_deleted_on_every_node_and_through_a_restart() {
     }
     // A follower that comes back empty, and then a leader that does.
     let lost = cluster.followers.remove(2);
-    let port = lost.address.port().to_string();
+    let address = lost.address;
     drop(lost);
-    cluster.followers.push(Node::start(&[("ROLE", "follower"), ("PORT", &port)]));
+    cluster.followers.push(Node::follower_again(address));
     cluster.level();
-    eventually("it counts again", || {
-        let status = cluster.leader.get("/status").body;
-        status["followers"].as_array().unwrap().iter().all(|link| link["counts"] == true)
-    });
+    cluster.counts();
     let Cluster { leader, followers } = cluster;
     drop(leader);
     let leader = Cluster::lead(&followers, &[("WRITE_QUORUM", "2")]);

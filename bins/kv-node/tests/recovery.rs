@@ -3,63 +3,12 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Cluster, Node, eventually, now, request};
-use serde_json::json;
+use common::writer::Writer;
+use common::{Cluster, Node, eventually, now};
 
 const SETTINGS: [(&str, &str); 2] = [("WRITE_QUORUM", "3"), ("WRITE_TIMEOUT_MS", "2000")];
-
-fn again(address: std::net::SocketAddr) -> Node {
-    Node::start(&[("ROLE", "follower"), ("PORT", &address.port().to_string())])
-}
-
-/// Every acknowledged write of a writer that goes on whatever happens: key and version.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<Vec<(String, u64)>>>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Writer {
-    fn start(leader: std::net::SocketAddr) -> Self {
-        let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&acknowledged));
-        let thread = std::thread::spawn(move || {
-            for write in 0.. {
-                if stopped.load(Ordering::SeqCst) {
-                    return;
-                }
-                let key = format!("key-{write}");
-                let body = json!({ "value": key });
-                let answer = request(leader, "PUT", &format!("/kv/{key}"), Some(body));
-                if let Some(version) =
-                    answer.ok().filter(|it| it.status == 200).and_then(|it| it.body["version"].as_u64())
-                {
-                    noted.lock().unwrap().push((key, version));
-                }
-            }
-        });
-        Self { stop, acknowledged, thread }
-    }
-
-    fn count(&self) -> usize {
-        self.acknowledged.lock().unwrap().len()
-    }
-
-    fn goes_on(&self, what: &str) {
-        let before = self.count();
-        eventually(what, || self.count() > before + 20);
-    }
-
-    fn finish(self) -> Vec<(String, u64)> {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
-        Arc::try_unwrap(self.acknowledged).unwrap().into_inner().unwrap()
-    }
-}
 
 #[test]
 fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() {
@@ -80,13 +29,10 @@ fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() 
     let acknowledged = writer.finish();
 
     let back = now();
-    cluster.followers.extend(dead.into_iter().map(again));
+    cluster.followers.extend(dead.into_iter().map(Node::follower_again));
     cluster.level(); // without a new write
     assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
-    eventually("all of them count again", || {
-        let status = cluster.leader.get("/status").body;
-        status["followers"].as_array().unwrap().iter().all(|link| link["counts"] == true)
-    });
+    cluster.counts();
 
     let newest = cluster.leader.get("/status").body["versions"]["assigned"].as_u64().unwrap();
     let Cluster { leader, followers } = cluster;
@@ -96,10 +42,7 @@ fn nothing_acknowledged_is_lost_when_followers_and_then_the_leader_are_killed() 
     let leader = Cluster::lead(&urls, &SETTINGS);
     let cluster = Cluster { leader, followers: urls };
     eventually("the leader has recovered", || cluster.leader.get("/readyz").status == 200);
-    let held = cluster.leader.dump();
-    for (key, version) in &acknowledged {
-        assert_eq!(held[key], json!({ "value": key, "version": version }), "{key} was acknowledged");
-    }
+    acknowledged.is_in(&cluster.leader.dump());
     let next = cluster.leader.put("next", "x");
     assert!(next.body["version"].as_u64().unwrap() > newest, "{next:?} after {newest}");
     cluster.level();
@@ -146,7 +89,7 @@ fn data_is_given_up_only_if_the_operator_says_so() {
     eventually("everybody has it", || followers.iter().all(|one| one.get("/kv/k").status == 200));
     drop(leader);
     let lost: Vec<_> = followers.drain(..2).map(|follower| follower.address).collect();
-    let mut all: Vec<Node> = lost.into_iter().map(again).collect();
+    let mut all: Vec<Node> = lost.into_iter().map(Node::follower_again).collect();
     all.append(&mut followers);
 
     let leader = Cluster::lead(&all, &[("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "500")]);

@@ -10,10 +10,6 @@ use serde_json::json;
 
 use super::{Answer, lock, now, request};
 
-/// What is added to the path of every read; a leader's plain reads are linearizable only while no other
-/// leader serves.
-const READ_LEVEL: &str = "";
-
 /// What the clients of a test do, on one clock.
 pub struct Recorder {
     start: Instant,
@@ -52,9 +48,15 @@ impl Recorder {
         Begun { id: self.invoke(Action::Clear), method: "POST", path: "/reset".to_owned(), body: None }
     }
 
+    /// A linearizable read begins. Whichever leader is asked, it is this or refused.
     pub fn read(&self, key: &str) -> Begun {
+        self.read_at(key, "linearizable")
+    }
+
+    /// A read of another level begins; the checker takes it for a linearizable one.
+    pub fn read_at(&self, key: &str, level: &str) -> Begun {
         let id = self.invoke(Action::read(key));
-        Begun { id, method: "GET", path: format!("/kv/{key}{READ_LEVEL}"), body: None }
+        Begun { id, method: "GET", path: format!("/kv/{key}?consistency={level}"), body: None }
     }
 
     /// Sends it, and records what comes of it. An operation without an answer stays without an end.

@@ -14,6 +14,7 @@
 )]
 
 pub mod history;
+pub mod writer;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -88,7 +89,13 @@ impl Node {
 
     /// A follower with the default settings.
     pub fn follower() -> Self {
-        Self::start(&[("ROLE", "follower")])
+        Self::start(&[("ROLE", "follower"), ("HOST", &own_host())])
+    }
+
+    /// A follower on the address of one that was killed, without its memory.
+    pub fn follower_again(address: SocketAddr) -> Self {
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        Self::start(&[("ROLE", "follower"), ("HOST", &host), ("PORT", &port)])
     }
 
     /// Its address, as in `FOLLOWER_URLS`.
@@ -118,6 +125,11 @@ impl Node {
 
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, None)
+    }
+
+    /// The body of what is no JSON.
+    pub fn text(&self, path: &str) -> String {
+        self.get(path).text
     }
 
     pub fn put(&self, key: &str, value: &str) -> Answer {
@@ -175,10 +187,29 @@ impl Cluster {
 
     /// A leader of `followers`, which may not be ready to serve.
     pub fn lead(followers: &[Node], leader: Variables<'_>) -> Node {
-        let urls = urls(followers);
+        let (urls, host) = (urls(followers), own_host());
         let mut leader = leader.to_vec();
         leader.push(("FOLLOWER_URLS", &urls));
+        if leader.iter().all(|(name, _)| *name != "HOST") {
+            leader.push(("HOST", &host));
+        }
         Node::start(&leader)
+    }
+
+    /// Waits until every follower is there, level, and has its memory.
+    pub fn counts(&self) {
+        eventually("all followers count", || {
+            let status = self.leader.get("/status").body;
+            let links = status["followers"].as_array().unwrap();
+            links.iter().all(|link| link["state"] == "streaming" && link["counts"] == true)
+        });
+    }
+
+    /// What the leader says about all of them: equal, at one commit mark.
+    pub fn is_equal(&self) {
+        let parity = self.leader.get("/parity?timeout_ms=30000");
+        assert!(parity.status == 200 && parity.body["parity_ok"] == true, "{parity:?}");
+        assert_eq!(parity.body["nodes"].as_array().unwrap().len(), 1 + self.followers.len(), "{parity:?}");
     }
 
     /// Waits until every follower holds exactly what the leader holds.
@@ -187,6 +218,18 @@ impl Cluster {
             let held = self.leader.dump();
             self.followers.iter().all(|follower| follower.dump() == held)
         });
+    }
+}
+
+/// A loopback address of this test program alone. Between the two lives of a node nobody is given its port
+/// there: neither another program, nor a connection that somebody opens.
+pub fn own_host() -> String {
+    // On Linux all of 127.0.0.0/8 is this machine.
+    let [.., high, middle, low] = std::process::id().to_be_bytes();
+    if cfg!(target_os = "linux") {
+        format!("127.{}.{middle}.{low}", 1 + high % 254)
+    } else {
+        "127.0.0.1".to_owned()
     }
 }
 
@@ -218,6 +261,7 @@ pub fn run(command: &mut Command) -> Ended {
 pub struct Answer {
     pub status: u16,
     pub head: String,
+    pub text: String,
     pub body: Value,
 }
 
@@ -247,8 +291,9 @@ pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) ->
     let head = head.to_ascii_lowercase();
     let whole =
         if head.contains("transfer-encoding: chunked") { join_chunks(body) } else { Some(body.to_owned()) };
-    let body = serde_json::from_str(&whole.ok_or_else(no_http)?).unwrap_or_default();
-    Ok(Answer { status, head, body })
+    let text = whole.ok_or_else(no_http)?;
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Ok(Answer { status, head, text, body })
 }
 
 /// A body that came in chunks; none if it is cut short.

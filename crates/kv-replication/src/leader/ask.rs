@@ -377,10 +377,10 @@ impl Leader {
             Phase::Asking => self.plan().err(),
             _ => None,
         };
-        // Before anyone has answered there is nothing to tell.
-        let Some(problem) = problem.filter(|_| self.links.iter().any(|link| link.failures > 0)) else {
-            return;
-        };
+        // While the first answers are on their way there is nothing to tell.
+        let told =
+            |_: &StartProblem| self.missing().is_empty() || self.links.iter().any(|it| it.failures > 0);
+        let Some(problem) = problem.filter(told) else { return };
         if self.start.told.as_ref() != Some(&problem) {
             self.start.told = Some(problem.clone());
             self.outputs.push_back(Output::Event(Event::Waiting { problem }));

@@ -229,7 +229,7 @@ pub enum StartProblem {
     },
     /// The list has too little in common with that which the history was written with.
     #[error(
-        "{stay} of the followers of the last list are in this one, and {needed} must be: change fewer at a time, or go on as a new cluster with ACCEPT_DATA_LOSS"
+        "{stay} of the followers of the last list are in this one, and {needed} must be: change fewer at a time (if none may go, lower W first), or go on as a new cluster with ACCEPT_DATA_LOSS"
     )]
     TooFewStay {
         /// How many are in both.
