@@ -127,11 +127,6 @@ impl Node {
         self.request("GET", path, None)
     }
 
-    /// The body of what is no JSON.
-    pub fn text(&self, path: &str) -> String {
-        self.get(path).text
-    }
-
     pub fn put(&self, key: &str, value: &str) -> Answer {
         self.request("PUT", &format!("/kv/{key}"), Some(json!({ "value": value })))
     }
@@ -141,6 +136,18 @@ impl Node {
         let answer = self.get("/kv");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
+    }
+
+    /// A leader that does not serve, and says why wherever one looks.
+    pub fn waits_because(&self, reason: &str) {
+        let line = self.logged(reason);
+        assert!(line.contains("WARN the leader does not serve yet"), "{line}");
+        let status = self.get("/status").body;
+        assert!(status["problem"].as_str().unwrap().contains(reason), "{status:#}");
+        let ready = self.get("/readyz?verbose");
+        assert!(ready.text.contains("[-]recovered: ") && ready.text.contains(reason), "{ready:?}");
+        let refused = self.request("PUT", "/kv/k?timeout_ms=50", Some(json!({ "value": "x" })));
+        assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("recovering")), "{refused:?}");
     }
 
     /// SIGTERM.
