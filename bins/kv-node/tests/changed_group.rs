@@ -42,19 +42,6 @@ fn misses(leader: &Node, required: u64, what: &str) {
     assert_eq!((missed.status, &missed.body["detail"]["required"]), (503, &required.into()), "{missed:?}");
 }
 
-/// Why the leader does not serve, said in all places.
-fn waits(leader: &Node, reason: &str) {
-    let line = leader.logged(reason);
-    assert!(line.contains("WARN the leader does not serve yet"), "{line}");
-    let status = leader.get("/status").body;
-    assert!(status["problem"].as_str().unwrap().contains(reason), "{status:#}");
-    assert_ne!(status["phase"], "serving");
-    let ready = leader.text("/readyz?verbose");
-    assert!(ready.contains("[-]recovered: ") && ready.contains(reason), "{ready}");
-    let refused = leader.request("PUT", "/kv/k?timeout_ms=50", Some(serde_json::json!({ "value": "x" })));
-    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("recovering")), "{refused:?}");
-}
-
 #[test]
 fn another_w_is_in_force_after_the_next_start_and_nothing_is_lost() {
     let cluster = Cluster::start(3, &settings("2"));
@@ -134,7 +121,7 @@ fn a_changed_w_waits_for_a_follower_that_is_down_and_says_so() {
     let mut changed = settings("1").to_vec();
     changed.push(("FOLLOWER_URLS", &urls));
     let waiting = Node::start(&changed);
-    waits(&waiting, "W or the list of followers has changed: waiting for an answer of followers 3");
+    waiting.waits_because("W or the list of followers has changed: waiting for an answer of followers 3");
     let status = waiting.get("/status").body;
     let links = status["followers"].as_array().unwrap();
     assert_eq!((&links[2]["url"], &links[2]["state"]), (&Value::from(url.as_str()), &"down".into()));
@@ -147,7 +134,7 @@ fn a_changed_w_waits_for_a_follower_that_is_down_and_says_so() {
     eventually("the older one knows", || cluster.leader.get("/status").body["phase"] == "deposed");
     cluster.leader = waiting;
     assert_eq!(cluster.leader.get("/kv/k").body["value"], "w");
-    assert!(cluster.leader.text("/readyz?verbose").contains("[+]recovered ok"));
+    assert!(cluster.leader.get("/readyz?verbose").text.contains("[+]recovered ok"));
     assert!(cluster.leader.get("/status").body["problem"].is_null());
     cluster.counts();
     cluster.is_equal();
@@ -159,8 +146,7 @@ fn a_list_that_keeps_too_few_is_refused_and_the_last_one_still_works() {
     let Cluster { leader, followers } = Cluster::start(5, &settings("3"));
     assert_eq!(leader.put("k", "v").status, 200);
     let refused = Cluster::lead(&followers[..2], &settings("2"));
-    waits(
-        &refused,
+    refused.waits_because(
         "2 of the followers of the last list are in this one, and 3 must be: change fewer at a time (if none \
          may go, lower W first), or go on as a new cluster with ACCEPT_DATA_LOSS",
     );
@@ -196,7 +182,7 @@ fn with_w_of_all_followers_w_goes_down_before_a_follower_goes() {
     assert_eq!(leader.put("k", "v").status, 200);
     drop(leader);
     let refused = Cluster::lead(&followers[..2], &settings("2"));
-    waits(&refused, "2 of the followers of the last list are in this one, and 3 must be");
+    refused.waits_because("2 of the followers of the last list are in this one, and 3 must be");
     drop(refused);
 
     let leader = Cluster::lead(&followers, &settings("2"));

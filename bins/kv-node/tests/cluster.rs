@@ -6,7 +6,7 @@ mod common;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use common::{Answer, Cluster, Node, eventually, kv_node, now, request, run, urls};
+use common::{Answer, Cluster, Node, eventually, kv_node, now, request, run};
 use serde_json::json;
 
 /// A port that nobody listens on, since only the system's own services may.
@@ -280,18 +280,4 @@ fn a_follower_that_is_told_to_stop_ends_although_its_leader_is_connected() {
     assert!(log.last().unwrap().contains("stopped"), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("still open")), "{log:#?}");
     assert_eq!(cluster.leader.put("k", "w").status, 200, "one of two is enough");
-}
-
-#[test]
-fn an_operator_may_start_without_a_follower() {
-    let follower = Node::follower();
-    let urls = format!("{},http://127.0.0.1:{NOBODY}", urls(std::slice::from_ref(&follower)));
-    let variables = [("FOLLOWER_URLS", urls.as_str()), ("WRITE_QUORUM", "1"), ("WRITE_TIMEOUT_MS", "200")];
-    let waiting = Node::start(&variables);
-    let refused = waiting.put("k", "v");
-    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("recovering")), "{refused:?}");
-    drop(waiting);
-    let leader = Node::start_with_flags(&["--new-history"], &variables);
-    leader.logged("the leader serves");
-    assert_eq!(leader.put("k", "v").body["acks"], 1);
 }

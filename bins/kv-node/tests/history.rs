@@ -10,11 +10,13 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::history::{Begun, Recorder};
-use common::{Cluster, Node, eventually, pause};
+use common::{Cluster, Node, eventually, pause, run};
 use kv_replication::linearizability::{Action, History, Operation, Outcome, Violation};
 
 /// Delays mix the order of entries; time-outs are short, so that some writes end unknown.
@@ -24,7 +26,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("WRITE_TIMEOUT_MS", "700"),
     ("REPLICATION_TIMEOUT_MS", "300"),
 ];
-/// Each of them has every fault, and takes about four seconds.
+/// Each of them has every fault, and takes about five seconds.
 const ROUNDS: usize = 2;
 const CLIENTS: u64 = 6;
 /// Few, so that operations meet.
@@ -34,7 +36,7 @@ const KEYS: u64 = 3;
 const OPERATIONS: usize = 60;
 /// Of a hundred operations of a client, how many are reads; the rest are puts, but for these.
 const READS_PERCENT: u64 = 55;
-const DELETES_PERCENT: u64 = 6;
+const DELETES_PERCENT: u64 = 15;
 /// Of a thousand.
 const CLEARS_PERMILLE: u64 = 5;
 /// How often a write is looked for that missed its quorum.
@@ -161,6 +163,7 @@ fn what_clients_see_is_linearizable_whatever_is_killed_stopped_and_started() {
     assert!(nothing_to_delete(&recorder.history()) > 0, "{checked:?}");
     the_check_can_fail(&recorder.history());
     cluster.is_equal();
+    kv_bench_finds_it_equal(&cluster);
 }
 
 /// A follower shows what it has: the recorder and the checker see the difference.
@@ -280,6 +283,17 @@ fn a_stopped_leader_is_replaced(clients: &Clients, recorder: &Recorder, cluster:
     eventually("the older one knows", || older.get("/status").body["phase"] == "deposed");
     clients.forget(&older);
     Cluster { leader: newer, followers }
+}
+
+/// Only if `kv-bench` has been built too, as it is with the whole workspace.
+fn kv_bench_finds_it_equal(cluster: &Cluster) {
+    let kv_bench = Path::new(env!("CARGO_BIN_EXE_kv-node")).with_file_name("kv-bench");
+    if !kv_bench.exists() {
+        return println!("{} is not there", kv_bench.display());
+    }
+    let ended = run(Command::new(kv_bench).args(["parity", "--url", &cluster.leader.url()]));
+    let equal = ended.stdout.lines().last().is_some_and(|line| line.starts_with("equal at version "));
+    assert!(ended.code == Some(0) && equal, "{ended:?}");
 }
 
 /// The very same history with one answer changed must not pass.

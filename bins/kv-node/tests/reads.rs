@@ -6,7 +6,7 @@ mod common;
 
 use std::thread;
 
-use common::{Cluster, Node, eventually, request};
+use common::{Cluster, Node, eventually, open, request};
 use serde_json::json;
 
 /// A write on a thread of its own: it is answered when its quorum is there.
@@ -98,4 +98,59 @@ fn a_deleted_key_stays_deleted_on_every_node_and_through_a_restart() {
     eventually("the leader has recovered", || cluster.leader.get("/readyz?sync").status == 200);
     assert_eq!(cluster.leader.dump(), left);
     cluster.level();
+}
+
+/// The first leader is stopped, another one takes over and writes. Continued, the first one does not know:
+/// with `local` it shows what it has, with `linearizable` it finds out that it must not.
+#[test]
+fn a_leader_that_was_replaced_shows_nothing_old_to_a_linearizable_read() {
+    let settings = [("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "5000")];
+    let Cluster { leader: first, followers } = Cluster::start(3, &settings);
+    assert_eq!(first.put("k", "old").status, 200);
+    let old = json!({ "value": "old", "version": 1 });
+    assert_eq!(first.get("/kv/k?consistency=linearizable").body, old);
+
+    first.signal("STOP");
+    let second = Cluster::lead(&followers, &settings);
+    second.logged("the leader serves");
+    let written = second.put("k", "new");
+    assert_eq!((written.status, &written.body["version"]), (200, &json!(2)), "{written:?}");
+    // The system takes the connections, in this order: the first leader finds both when it goes on.
+    let ask = |path: &str| open(first.address, path);
+    let (local, linearizable) =
+        (ask("/kv/k?consistency=local"), ask("/kv/k?consistency=linearizable&timeout_ms=30000"));
+    first.signal("CONT");
+    let refused = linearizable.answer();
+    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("no_quorum")), "{refused:?}");
+    let local = local.answer();
+    assert_eq!((local.status, &local.body), (200, &old), "nobody was asked");
+
+    // By now it knows, and refuses at once.
+    assert_eq!(first.get("/status").body["phase"], "deposed");
+    assert_eq!(first.get("/kv/k?consistency=linearizable").status, 503);
+    assert_eq!(first.get("/kv/k").body, old);
+    let new = json!({ "value": "new", "version": 2 });
+    assert_eq!(second.get("/kv/k?consistency=linearizable").body, new);
+    for follower in &followers {
+        let refused = follower.get("/kv/k?consistency=linearizable");
+        assert_eq!((refused.status, refused.body["code"].as_str()), (405, Some("not_leader")));
+    }
+}
+
+/// A leader that cannot reach W followers does not know whether it still leads.
+#[test]
+fn a_leader_that_is_cut_off_answers_only_what_needs_nobody() {
+    let cluster = Cluster::start(3, &[("WRITE_QUORUM", "2"), ("REPLICATION_TIMEOUT_MS", "300")]);
+    assert_eq!(cluster.leader.put("k", "v").status, 200);
+    let linearizable = || cluster.leader.get("/kv/k?consistency=linearizable&timeout_ms=500");
+    cluster.followers[0].signal("STOP");
+    assert_eq!(linearizable().status, 200, "two confirm");
+    cluster.followers[1].signal("STOP");
+    let refused = linearizable();
+    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("no_quorum")), "{refused:?}");
+    for level in ["local", "committed"] {
+        assert_eq!(cluster.leader.get(&format!("/kv/k?consistency={level}")).body["value"], "v");
+    }
+    cluster.followers[..2].iter().for_each(|follower| follower.signal("CONT"));
+    eventually("two confirm again", || linearizable().status == 200);
 }

@@ -127,11 +127,6 @@ impl Node {
         self.request("GET", path, None)
     }
 
-    /// The body of what is no JSON.
-    pub fn text(&self, path: &str) -> String {
-        self.get(path).text
-    }
-
     pub fn put(&self, key: &str, value: &str) -> Answer {
         self.request("PUT", &format!("/kv/{key}"), Some(json!({ "value": value })))
     }
@@ -141,6 +136,18 @@ impl Node {
         let answer = self.get("/kv");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
+    }
+
+    /// A leader that does not serve, and says why wherever one looks.
+    pub fn waits_because(&self, reason: &str) {
+        let line = self.logged(reason);
+        assert!(line.contains("WARN the leader does not serve yet"), "{line}");
+        let status = self.get("/status").body;
+        assert!(status["problem"].as_str().unwrap().contains(reason), "{status:#}");
+        let ready = self.get("/readyz?verbose");
+        assert!(ready.text.contains("[-]recovered: ") && ready.text.contains(reason), "{ready:?}");
+        let refused = self.request("PUT", "/kv/k?timeout_ms=50", Some(json!({ "value": "x" })));
+        assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("recovering")), "{refused:?}");
     }
 
     /// SIGTERM.
@@ -274,17 +281,44 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len(),
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    Open::send(to, method, path, body)?.read()
+}
+
+/// A request that is on its way: the node need not even run.
+pub fn open(to: SocketAddr, path: &str) -> Open {
+    Open::send(to, "GET", path, None).unwrap()
+}
+
+/// A request that has been sent.
+pub struct Open(TcpStream);
+
+impl Open {
+    fn send(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Self> {
+        let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len(),
+        )?;
+        Ok(Self(stream))
+    }
+
+    /// Waits for the answer; there must be one.
+    pub fn answer(self) -> Answer {
+        self.read().expect("an answer")
+    }
+
+    fn read(mut self) -> io::Result<Answer> {
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer)?;
+        parse(&answer)
+    }
+}
+
+fn parse(answer: &str) -> io::Result<Answer> {
     let no_http = || io::Error::other(format!("not HTTP: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(no_http)?;
