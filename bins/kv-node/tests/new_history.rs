@@ -70,7 +70,7 @@ fn a_follower_with_a_foreign_history_is_never_wiped_and_joins_after_a_reset() {
     let refusal = format!("the follower holds data of another history (cluster {foreign_cluster})");
     assert!(leader.logged(&refusal).contains("follower=3"));
     let link = leader.get("/status").body["followers"][2].clone();
-    assert_eq!((&link["state"], &link["last_error"]), (&json!("down"), &json!(refusal)));
+    assert!(link["last_error"] == refusal && link["state"] != "streaming", "{link:#}");
     eventually("its own leader reaches it again", || other_leader.put("theirs", "w").status == 200);
     assert_eq!(foreign.dump().as_object().unwrap().keys().collect::<Vec<_>>(), ["theirs"]);
     assert_eq!(foreign.get("/status").body["cluster_id"], foreign_cluster);
