@@ -92,7 +92,6 @@ fn a_follower_with_a_foreign_history_is_never_wiped_and_joins_after_a_reset() {
 
 /// As above, but the epoch of its own leader was higher: what it has promised there concerns nobody here.
 #[test]
-#[ignore = "the promise outlives the reset, and deposes the leader that the follower is to join"]
 fn a_follower_with_a_foreign_history_that_is_reset_deposes_nobody() {
     let Cluster { leader: first, followers: mut foreign } = Cluster::start(1, &[("WRITE_QUORUM", "1")]);
     assert_eq!(first.put("theirs", "v").status, 200);

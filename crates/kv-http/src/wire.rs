@@ -26,7 +26,7 @@
 //!
 //! ```text
 //! held      node u64 | resets u64 | counts u8 | promised u64 u64 | mark u64 | count u32 | (first u64, last u64) …
-//! standing  cluster u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
+//! standing  cluster u8 u64 | promised in u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
 //! chunk     mark u64 | done u8 | frames
 //! digest    node u64 | resets u64 | cluster u8 u64 | promised u64 u64 | mark u64 | given u8, keys u64, hash u128
 //! ```
@@ -240,6 +240,7 @@ pub fn decode_held(bytes: &[u8]) -> Result<Held, WireError> {
 pub fn encode_standing(standing: &Standing) -> Bytes {
     let mut out = Vec::new();
     put_cluster(&mut out, standing.cluster);
+    put_cluster(&mut out, standing.promised_in);
     put_epoch(&mut out, standing.promised_other);
     out.put_u8(standing.has_data.into());
     out.put_u8(standing.diverged.is_some().into());
@@ -255,7 +256,8 @@ pub fn encode_standing(standing: &Standing) -> Bytes {
 /// [`WireError`] for anything that [`encode_standing`] could not have written.
 pub fn decode_standing(bytes: &[u8]) -> Result<Standing, WireError> {
     let rest = &mut &*bytes;
-    let (cluster, promised_other, has_data) = (take_cluster(rest)?, take_epoch(rest)?, take_bool(rest)?);
+    let (cluster, promised_in) = (take_cluster(rest)?, take_cluster(rest)?);
+    let (promised_other, has_data) = (take_epoch(rest)?, take_bool(rest)?);
     let (is_diverged, version) = (take_bool(rest)?, take_u64(rest)?);
     if (!is_diverged && version != 0) || version > kv_core::VERSION_MAX {
         return Err(WireError::Range);
@@ -263,7 +265,7 @@ pub fn decode_standing(bytes: &[u8]) -> Result<Standing, WireError> {
     let diverged = is_diverged.then_some(version);
     let groups = take_groups(rest)?;
     let held = take_held(rest)?;
-    end(rest, Standing { held, cluster, promised_other, groups, has_data, diverged })
+    end(rest, Standing { held, cluster, promised_in, promised_other, groups, has_data, diverged })
 }
 
 /// Writes a part of what a follower has.

@@ -107,10 +107,11 @@ fn helds() -> impl Strategy<Value = Held> {
 
 fn standings() -> impl Strategy<Value = Standing> {
     let diverged = prop::option::of(1..=VERSION_MAX);
-    (helds(), any::<(Option<u64>, bool)>(), epochs(), groups(0), diverged).prop_map(
-        |(held, (cluster, has_data), promised_other, groups, diverged)| Standing {
+    (helds(), any::<(Option<u64>, Option<u64>, bool)>(), epochs(), groups(0), diverged).prop_map(
+        |(held, (cluster, promised_in, has_data), promised_other, groups, diverged)| Standing {
             held,
             cluster: cluster.map(ClusterId),
+            promised_in: promised_in.map(ClusterId),
             promised_other,
             groups,
             has_data,

@@ -185,6 +185,7 @@ impl Follower {
         Standing {
             held: self.holds(),
             cluster: self.meta.cluster,
+            promised_in: self.meta.promised_in,
             promised_other: self.meta.promised_other,
             groups: Arc::clone(&self.meta.groups),
             has_data: self.has_data(),
@@ -219,6 +220,11 @@ impl Follower {
     fn promise(&mut self, claim: Claim) {
         let Claim { head, groups, .. } = claim;
         let before = self.meta.clone();
+        if self.is_released(head.cluster) {
+            self.meta.promised = Epoch::ZERO;
+            self.meta.promised_other = Epoch::ZERO;
+        }
+        self.meta.promised_in = Some(head.cluster);
         self.meta.cluster = Some(head.cluster);
         self.meta.claimed = groups;
         if !self.meta.counts || self.config.planted.is(Bug::GroupTakenAtPromise) {
@@ -356,6 +362,9 @@ impl Follower {
         self.meta.identity = Identity { node, resets: resets + 1 };
         self.meta.counts = false;
         self.meta.cluster = None;
+        self.meta.groups = Arc::default();
+        self.meta.claimed = Arc::default();
+        self.stage = (Epoch::ZERO, Stage::Recovering); // whatever it has done for its leader is undone
         self.meta.diverged = None;
         self.mark = 0;
         self.leader_mark = 0;

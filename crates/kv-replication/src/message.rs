@@ -163,6 +163,8 @@ pub struct Standing {
     pub held: Held,
     /// The cluster that it belongs to, if a leader has claimed it.
     pub cluster: Option<ClusterId>,
+    /// In which cluster `held.promised` was promised; it concerns no other one.
+    pub promised_in: Option<ClusterId>,
     /// The highest epoch that it promised to another node than that of `held.promised`.
     pub promised_other: Epoch,
     /// The groups in force as it knows them, oldest first.

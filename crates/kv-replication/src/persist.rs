@@ -56,6 +56,8 @@ pub struct Meta {
     pub cluster: Option<ClusterId>,
     /// The highest epoch that it promised, to itself too.
     pub promised: Epoch,
+    /// The cluster of the leader that it has promised: a reset makes it forget its cluster, but not that.
+    pub promised_in: Option<ClusterId>,
     /// The highest epoch that it promised to another node than that of `promised`.
     pub promised_other: Epoch,
     /// The groups in force as it knows them, oldest first.
@@ -107,6 +109,7 @@ impl Meta {
             counts: false,
             cluster: None,
             promised: Epoch::ZERO,
+            promised_in: None,
             promised_other: Epoch::ZERO,
             groups: Arc::default(),
             claimed: Arc::default(),

@@ -12,6 +12,9 @@ impl Follower {
             return Err(Refusal::OtherNode { identity: self.meta.identity });
         }
         let promised = self.meta.promised;
+        if is_claim && self.is_released(head.cluster) {
+            return Ok(());
+        }
         if head.epoch < promised {
             return Err(Refusal::StaleEpoch { promised });
         }
@@ -25,6 +28,12 @@ impl Follower {
             return Err(Refusal::WrongCluster { held: self.meta.cluster });
         }
         Ok(())
+    }
+
+    /// It was emptied, and what it had promised concerned another history: like a node that has just begun
+    /// to exist, it follows whoever comes.
+    pub(super) fn is_released(&self, cluster: crate::ClusterId) -> bool {
+        self.meta.cluster.is_none() && !self.has_data() && self.meta.promised_in != Some(cluster)
     }
 
     /// Data of another history is never mixed, and never given up.

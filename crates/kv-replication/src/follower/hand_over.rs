@@ -68,9 +68,13 @@ impl Follower {
         let Transfer { epoch, base, through, mut store, .. } = transfer;
         if self.meta.diverged.is_some() {
             // Nothing that it had can be trusted: it is as if it had lost it all.
-            let cluster = self.meta.cluster;
+            let (cluster, groups, claimed) =
+                (self.meta.cluster, self.meta.groups.clone(), self.meta.claimed.clone());
             self.forget_all();
+            // But it still follows the leader that has sent this.
             self.meta.cluster = cluster;
+            self.meta.groups = groups;
+            self.meta.claimed = claimed;
             self.write_meta();
         }
         store.prune(base);

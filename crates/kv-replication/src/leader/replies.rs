@@ -162,7 +162,9 @@ impl Leader {
             let refusal = Refusal::WrongCluster { held: standing.cluster };
             return self.link_failed(now, follower, refusal.into());
         }
-        let promised = standing.held.promised;
+        // Nor does what an emptied follower has promised in another history.
+        let released = standing.cluster.is_none() && standing.promised_in != self.meta.cluster;
+        let promised = if started && released { Epoch::ZERO } else { standing.held.promised };
         self.promised = self.promised.max(promised);
         if started && promised > self.epoch {
             if let Some(link) = self.links.get_mut(follower) {
