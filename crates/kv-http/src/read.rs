@@ -31,7 +31,10 @@ pub(crate) async fn get(service: &Service, key: &str, request: &Request<Incoming
         Node::Follower(follower) => follower.read(key, want).await,
     };
     let Seen { position, found } = seen?;
-    let shown = found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, request.headers()));
+    // What is pending on a follower may be replaced under the same version: it gets no tag.
+    let is_settled = |read: &Read| position.is_leader || read.version() <= position.mark;
+    let shown =
+        found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, request.headers(), is_settled(&read)));
     let mut response = shown.unwrap_or_else(|error| error.response(false));
     tell_position(response.headers_mut(), &position, query.consistency);
     Ok(response)
@@ -50,16 +53,16 @@ pub(crate) fn want(service: &Service, query: &Query) -> Result<Want, ApiError> {
 }
 
 /// The key's value; nothing but the head if the client has this version already.
-fn show(read: &Read, headers: &HeaderMap) -> Answer {
+fn show(read: &Read, headers: &HeaderMap, is_settled: bool) -> Answer {
     let tag = format!("\"{}\"", read.version());
-    let mut response = if has(headers, &tag) {
+    let mut response = if is_settled && has(headers, &tag) {
         let mut response = Response::new(ReplyBody::from(Bytes::new()));
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
         respond(JSON, to_json(&Shown { value: text(read.value())?, version: read.version() })?)
     };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Some(tag) = HeaderValue::from_str(&tag).ok().filter(|_| is_settled) {
         response.headers_mut().insert(ETAG, tag);
     }
     Ok(response)

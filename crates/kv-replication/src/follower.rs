@@ -68,7 +68,7 @@ impl Follower {
     /// A follower that starts again with what its disk knows.
     #[must_use]
     pub fn restart(image: Image, config: FollowerConfig) -> Self {
-        let Image { meta, mark, store, whole_from, pending } = image;
+        let Image { meta, mark, store, whole_from, pending } = whole(image);
         let mut follower = Self {
             config,
             meta,
@@ -229,7 +229,9 @@ impl Follower {
         self.meta.claimed = groups;
         if !self.meta.counts || self.config.planted.is(Bug::GroupTakenAtPromise) {
             // It knows nothing of its own; what is on its way in is not in force yet.
-            self.meta.groups = self.groups_at(Stage::Recovering);
+            // A late claim of a leader that has come further by now does not take that back.
+            let stage = if self.stage.0 == head.epoch { self.stage.1 } else { Stage::Recovering };
+            self.meta.groups = self.groups_at(stage);
         }
         if head.epoch > self.meta.promised {
             self.meta.promise(head.epoch);
@@ -411,4 +413,10 @@ impl Follower {
     fn has_data(&self) -> bool {
         self.mark > 0 || !self.held.is_empty() || !self.pending.is_empty() || !self.store.is_empty()
     }
+}
+
+/// Brings a reset to its end that a crash has cut short: it has forgotten its cluster, and not yet its data.
+fn whole(image: Image) -> Image {
+    let is_half = image.meta.cluster.is_none() && image.meta.promised > Epoch::ZERO;
+    if is_half { Image { meta: image.meta.clone(), ..Image::new(image.meta.identity.node) } } else { image }
 }

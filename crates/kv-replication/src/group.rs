@@ -94,7 +94,13 @@ pub(crate) fn in_force(reports: &[&[Group]]) -> Vec<Group> {
     groups.sort_by(|one, other| {
         (one.since, one.write, &one.followers).cmp(&(other.since, other.write, &other.followers))
     });
-    groups.dedup();
+    // Begun more than once, a change is still one: the oldest says since when.
+    let mut known: Vec<Group> = Vec::new();
+    groups.retain(|group| {
+        let is_new = !known.iter().any(|it| it.is_same(group));
+        known.extend(is_new.then(|| group.clone()));
+        is_new
+    });
     groups
 }
 

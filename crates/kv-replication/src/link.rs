@@ -161,6 +161,8 @@ pub(crate) struct Link {
     pub(crate) promise_found: Epoch,
     /// Its acknowledgements count.
     pub(crate) counts: bool,
+    /// It has said last that it has lost its memory.
+    pub(crate) is_lost: bool,
     /// It has promised the leader's epoch.
     pub(crate) claimed: bool,
     pub(crate) refill: Option<Refill>,
@@ -198,6 +200,7 @@ impl Link {
             standing: None,
             promise_found: Epoch::ZERO,
             counts: false,
+            is_lost: false,
             claimed: false,
             refill: None,
             granted: false,

@@ -93,6 +93,10 @@ impl Leader {
             Phase::Asking => self.try_claim(now),
             Phase::Claiming => self.try_count_promises(now),
             Phase::Pulling => self.try_build(now),
+            Phase::Recovering | Phase::Changing if !self.start.is_enough(self.start.members) => {
+                self.start_over(now, false); // those it rests on have forgotten their promises
+                self.try_claim(now);
+            }
             Phase::Recovering => self.try_serve(now),
             Phase::Changing => self.try_complete(now),
             Phase::Serving | Phase::Deposed { .. } => {}
@@ -124,6 +128,11 @@ impl Leader {
             link.pushing = None;
         }
         self.cancel(cancelled);
+    }
+
+    /// The follower is not what it was: a start that has not come to its end does not rest on it any more.
+    pub(super) fn forget_member(&mut self, follower: usize) {
+        self.start.members &= !(1 << follower);
     }
 
     /// Whether the follower is to be asked for its promise now.

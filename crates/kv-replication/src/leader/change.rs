@@ -16,6 +16,8 @@ use crate::{AttemptId, ClusterId, GROUPS_MAX, Group, Time};
 pub(super) struct Change {
     /// As its claims name them: those in force, oldest first, and last its own.
     pub(super) claimed: Arc<Vec<Group>>,
+    /// Those in force, as far as was known when it chose its way.
+    known: Vec<Group>,
     /// What a commit needs of each older group; empty unless the own one is on its way in.
     joint: Vec<Need>,
     /// How many of each older group must adopt the own one.
@@ -29,6 +31,7 @@ impl Change {
     pub(super) fn none(own: Group) -> Self {
         Self {
             claimed: Arc::new(vec![own]),
+            known: Vec::new(),
             joint: Vec::new(),
             needed: Vec::new(),
             since: AttemptId(0),
@@ -54,7 +57,11 @@ impl Leader {
     pub(super) fn promises_needed(&self, groups: &[Group], way: Way) -> Vec<Need> {
         let (own, names) = ([self.config.group(Epoch::ZERO)], &self.config.followers);
         let of = |group: &Group| match way {
-            Way::OwnLog => group.write_need(names),
+            // Somebody must be asked, also if W = 0.
+            Way::OwnLog => {
+                let Need { of, count } = group.write_need(names);
+                Need { of, count: count.max(1).min(group.followers.len()) }
+            }
             _ => group.recovery_need(names),
         };
         let mut needs: Vec<Need> = if groups.is_empty() { &own[..] } else { groups }.iter().map(of).collect();
@@ -93,10 +100,9 @@ impl Leader {
     /// Goes on under these groups, which are in force, and brings in its own.
     pub(super) fn take_groups(&mut self, mut groups: Vec<Group>) {
         let mut own = self.config.group(self.epoch);
-        let known = groups.iter().rposition(|group| group.is_same(&own)).map(|at| groups.remove(at));
-        groups.retain(|group| !group.is_same(&own));
-        if let Some(known) = known.filter(|_| groups.is_empty()) {
-            own = known; // nothing changes
+        self.change.known.clone_from(&groups);
+        if groups.iter().all(|group| group.is_same(&own)) {
+            own = groups.pop().unwrap_or(own); // nothing changes
         }
         let names = &self.config.followers;
         self.change.joint = groups.iter().map(|group| group.write_need(names)).collect();
@@ -108,10 +114,10 @@ impl Leader {
 
     /// Whether those who promised know of a group that was not known when they were asked.
     pub(super) fn groups_have_changed(&self) -> bool {
-        let known = &self.change.claimed;
+        let known = &self.change.known;
         let members = self.answered().filter(|(follower, _)| self.start.members & (1 << follower) != 0);
-        let theirs = in_force(&members.map(|(_, standing)| standing.groups.as_slice()).collect::<Vec<_>>());
-        theirs.iter().any(|group| !known.iter().any(|it| it.is_same(group)))
+        let theirs = members.map(|(_, standing)| standing.groups.as_slice());
+        in_force(&theirs.chain([known.as_slice()]).collect::<Vec<_>>()) != *known
     }
 
     /// Whether these acknowledgements commit an entry: bit i for the follower with index i.

@@ -72,7 +72,9 @@ impl Leader {
         link.granted = false;
         link.refill = None;
         link.pushing = None;
+        link.is_lost = false; // nobody knows
         self.forget_adopted(follower);
+        self.forget_member(follower);
         for version in self.mark + 1..=self.log.last() {
             if let Some(slot) = self.log.get_mut(version).filter(|slot| !slot.committed) {
                 slot.acks &= !(1 << follower);

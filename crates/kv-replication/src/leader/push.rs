@@ -48,7 +48,7 @@ impl Leader {
             link.pushing = None;
             return self.link_failed(now, follower, LinkError::SnapshotTooSlow);
         }
-        let (mut entries, through) = (Vec::new(), self.log.last());
+        let (mut entries, through) = (Vec::new(), self.newest_committed);
         let state = self.store.scan("", after.as_deref()).map(|(_, item)| item.entry);
         let last =
             crate::follower::fill(&mut entries, state, limits.batch_entries_max, limits.batch_bytes_max);

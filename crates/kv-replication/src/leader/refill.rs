@@ -14,7 +14,8 @@ impl Leader {
     /// Takes note of a follower whose acknowledgements do not count yet.
     pub(super) fn start_refill(&mut self, follower: usize) {
         let given = self.start.grants(follower);
-        let kept = self.counting().filter(|(other, _)| *other != follower);
+        // Whoever has not said that it has lost its memory may have kept it.
+        let kept = self.links.iter().enumerate().filter(|(other, it)| *other != follower && !it.is_lost);
         let kept = kept.fold(0, |set, (other, _)| set | (1 << other));
         let names = &self.config.followers;
         // Of each group that is in force: the rival may lead by any of them.
@@ -58,6 +59,7 @@ impl Leader {
     /// What the follower says of its memory.
     pub(super) fn note_counting(&mut self, follower: usize, counts: bool) {
         let Some(link) = self.links.get_mut(follower) else { return };
+        link.is_lost = !counts;
         if link.counts == counts {
             return;
         }

@@ -177,6 +177,7 @@ impl Leader {
             return; // it has promised since it was asked
         }
         link.promise_found = promised;
+        link.is_lost = !standing.held.counts;
         link.next_mark = now + self.config.timing.retry_max;
         link.state = LinkState::Waiting;
         link.standing = Some(standing);
