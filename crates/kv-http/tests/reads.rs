@@ -73,6 +73,12 @@ async fn a_version_that_the_client_has_is_not_sent_again() {
     let cluster = Cluster::start(1, 1).await;
     assert_eq!(cluster.put("k", "v").await.status, 200);
     cluster.until_equal().await;
+    let follower = cluster.followers[0].address;
+    // What is still pending has no tag.
+    eventually("the follower knows the commit", async || {
+        get(follower, "/kv/k?consistency=committed").await.status == 200
+    })
+    .await;
     for address in [cluster.leader.address, cluster.followers[0].address] {
         for tags in ["\"1\"", "W/\"1\"", "*", "\"7\", \"1\"", "\"7\",W/\"1\""] {
             let reply = get_if_none_match(address, tags).await;
