@@ -236,7 +236,10 @@ impl Cluster {
         let without = self.followers.iter().enumerate().filter(|(index, node)| {
             let counts = match &node.machine {
                 Some(machine) => machine.standing().held.counts,
-                None => self.shape.durable[*index] && node.disk.image.meta.counts,
+                None => {
+                    let meta = &node.disk.image.meta;
+                    self.shape.durable[*index] && meta.counts && meta.diverged.is_none()
+                }
             };
             *index == follower || (!counts && node.has_counted && listed.contains(index))
         });

@@ -2,23 +2,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kv_core::{Entry, Operation, Store, Version};
+use kv_core::{Entry, Epoch, Operation, Store, Version};
 
 use super::Violation;
 
 /// Everything that was ever committed by anyone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::simulator) struct Truth {
     chosen: BTreeMap<Version, Entry>,
     /// By key: the versions that change it, and whether they are puts. Clears are apart.
     changes: BTreeMap<String, BTreeMap<Version, bool>>,
     clears: BTreeSet<Version>,
+    /// The highest epoch under which anything was committed.
+    pub(in crate::simulator) newest_epoch: Epoch,
     /// What that amounts to.
     pub(in crate::simulator) store: Store,
 }
 
+impl Default for Truth {
+    fn default() -> Self {
+        Self {
+            chosen: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            clears: BTreeSet::new(),
+            newest_epoch: Epoch::ZERO,
+            store: Store::new(),
+        }
+    }
+}
+
 impl Truth {
     pub(in crate::simulator) fn commit(&mut self, entry: Entry) -> Result<(), Violation> {
+        self.newest_epoch = self.newest_epoch.max(entry.epoch());
         match self.chosen.get(&entry.version()) {
             Some(before) if before.operation() != entry.operation() => {
                 Err(("one_content_per_version", format!("{before:?} was committed, and now {entry:?}")))
