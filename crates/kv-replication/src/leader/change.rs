@@ -84,7 +84,8 @@ impl Leader {
         if older.is_empty() {
             return Ok(());
         }
-        if older.len() >= GROUPS_MAX {
+        // A claim names the own group too, and a second time if it has been begun before.
+        if older.len() + 2 > GROUPS_MAX {
             return Err(StartProblem::TooManyChanges { limit: GROUPS_MAX });
         }
         let short = older.iter().map(|group| group.change_need(names)).find(|need| !need.is_met(u64::MAX));
