@@ -121,6 +121,9 @@ pub enum ApiError {
     /// A follower refused its leader.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// A follower has no room for a write that came without an epoch.
+    #[error("{}", Refusal::DiskFull)]
+    DiskFull,
     /// Another leader has claimed this follower.
     #[error("a leader has claimed this follower with epoch {promised}")]
     Claimed {
@@ -182,6 +185,9 @@ impl ApiError {
             Self::ResetDisabled => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotText => (StatusCode::INTERNAL_SERVER_ERROR, "not_text"),
             Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
+            Self::DiskFull | Self::Write(WriteError::DiskFull) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage")
+            }
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
             Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
             Self::Unconfirmed(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
@@ -314,6 +320,7 @@ fn write_code(error: &WriteError) -> &'static str {
     match error {
         WriteError::NoQuorum { .. } | WriteError::Deposed { .. } => "no_quorum",
         WriteError::Recovering(_) => "recovering",
+        WriteError::DiskFull => "insufficient_storage",
         WriteError::Draining => "draining",
         WriteError::Overloaded { .. } => "overloaded",
         WriteError::Unknown { .. } => "quorum_timeout",
@@ -331,6 +338,7 @@ fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
         Refusal::Malformed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
         Refusal::BeyondWindow { .. } => (StatusCode::PRECONDITION_FAILED, "beyond_window"),
+        Refusal::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage"),
     }
 }
 
@@ -346,6 +354,7 @@ enum WireRefusal {
     Conflict { version: u64 },
     Malformed { version: u64 },
     BeyondWindow { version: u64, last: u64 },
+    DiskFull,
 }
 
 impl From<Refusal> for WireRefusal {
@@ -369,6 +378,7 @@ impl From<Refusal> for WireRefusal {
             Refusal::Conflict { version } => Self::Conflict { version },
             Refusal::Malformed { version } => Self::Malformed { version },
             Refusal::BeyondWindow { version, last } => Self::BeyondWindow { version, last },
+            Refusal::DiskFull => Self::DiskFull,
         }
     }
 }
@@ -399,5 +409,6 @@ pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
         WireRefusal::Conflict { version } => Refusal::Conflict { version },
         WireRefusal::Malformed { version } => Refusal::Malformed { version },
         WireRefusal::BeyondWindow { version, last } => Refusal::BeyondWindow { version, last },
+        WireRefusal::DiskFull => Refusal::DiskFull,
     })
 }

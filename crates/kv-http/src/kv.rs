@@ -124,6 +124,7 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
     match follower.adopt(&entry) {
         Adopted::Now(version) => Ok(respond(JSON, to_json(&Replicated { key: &body.key, version })?)),
         Adopted::Claimed { promised } => Err(ApiError::Claimed { promised }),
+        Adopted::DiskFull => Err(ApiError::DiskFull),
     }
 }
 

@@ -25,6 +25,8 @@ struct LeaderView {
     phase: &'static str,
     problem: Option<String>,
     versions: Versions,
+    /// It takes no writes until there is space again.
+    disk_full: bool,
     keys: usize,
     log: LogView,
     followers_total: usize,
@@ -42,6 +44,8 @@ struct FollowerView {
     /// It has kept its memory, or has got back what it lost.
     counts: bool,
     diverged_at: Option<Version>,
+    /// It takes nothing new until there is space again.
+    disk_full: bool,
     versions: Versions,
     leader_committed: Version,
     lag_versions: Version,
@@ -146,7 +150,8 @@ fn leader_conditions(status: &LeaderStatus) -> Vec<Condition> {
     let up = |link: &&LinkStatus| link.counts && link.state == LinkState::Streaming;
     let (up, needed) = (status.links.iter().filter(up).count(), status.write_quorum);
     let quorum = (up < needed).then(|| format!("{up} of the {needed} followers that a write needs are up"));
-    vec![("recovered", serving), ("quorum", quorum)]
+    let disk = status.disk_full.then(|| "full: no writes until there is space again".to_owned());
+    vec![("recovered", serving), ("quorum", quorum), ("disk", disk)]
 }
 
 fn follower_conditions(status: &FollowerStatus, config: &ServerConfig) -> Vec<Condition> {
@@ -160,9 +165,10 @@ fn follower_conditions(status: &FollowerStatus, config: &ServerConfig) -> Vec<Co
         (!standing.held.counts).then(|| "it has lost its memory, and is being filled again".to_owned());
     let trusted =
         standing.diverged.map(|version| format!("other content at version {version}; it needs a snapshot"));
+    let disk = standing.held.disk_full.then(|| "full: nothing new until there is space again".to_owned());
     let (lag, lag_max) = (lag(status), config.ready_lag_versions_max);
     let level = (lag > lag_max).then(|| format!("{lag} versions behind, at most {lag_max} are allowed"));
-    vec![("leader", heard), ("memory", counts), ("content", trusted), ("lag", level)]
+    vec![("leader", heard), ("memory", counts), ("content", trusted), ("disk", disk), ("lag", level)]
 }
 
 fn leader_view(status: LeaderStatus) -> LeaderView {
@@ -186,6 +192,7 @@ fn leader_view(status: LeaderStatus) -> LeaderView {
             _ => status.problem.map(|problem| problem.to_string()),
         },
         versions: Versions { assigned: Some(status.assigned), committed: mark, watermark: status.assigned },
+        disk_full: status.disk_full,
         keys: status.keys,
         log: LogView { entries: status.log_entries, bytes: status.log_bytes },
         followers_total: status.followers,
@@ -205,6 +212,7 @@ fn link_view(link: LinkStatus, mark: Version) -> LinkView {
             LinkState::Waiting => "waiting",
             LinkState::Claiming => "claiming",
             LinkState::Installing => "installing",
+            LinkState::Full => "full",
             LinkState::Streaming => "streaming",
         },
         counts: link.counts,
@@ -226,6 +234,7 @@ fn follower_view(status: &FollowerStatus) -> FollowerView {
         epoch: epoch(standing.held.promised),
         counts: standing.held.counts,
         diverged_at: standing.diverged,
+        disk_full: standing.held.disk_full,
         versions: Versions { assigned: None, committed: standing.held.mark, watermark: status.watermark },
         leader_committed: status.leader_mark,
         lag_versions: lag(status),

@@ -1,4 +1,4 @@
-//! The bytes between leader and follower, version 3.
+//! The bytes between leader and follower, version 4.
 //!
 //! All numbers are little endian. A probe has no body. Every other request begins with its head,
 //!
@@ -25,7 +25,7 @@
 //! The answers are
 //!
 //! ```text
-//! held      node u64 | resets u64 | counts u8 | promised u64 u64 | mark u64 | count u32 | (first u64, last u64) …
+//! held      node u64 | resets u64 | counts u8 | promised u64 u64 | full u8 | mark u64 | count u32 | (first u64, last u64) …
 //! standing  cluster u8 u64 | promised in u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
 //! chunk     mark u64 | done u8 | frames
 //! digest    node u64 | resets u64 | cluster u8 u64 | promised u64 u64 | mark u64 | given u8, keys u64, hash u128
@@ -51,7 +51,7 @@ use self::parts::{
 pub use digest::{DigestRequest, decode_digest, decode_digest_request, encode_digest, encode_digest_request};
 
 /// The content type of requests and answers; another version will have another name.
-pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v3";
+pub const CONTENT_TYPE: &str = "application/vnd.kv.replication.v4";
 
 /// Where a probe goes.
 pub const PROBE_PATH: &str = "/internal/probe";

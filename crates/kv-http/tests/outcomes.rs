@@ -256,3 +256,81 @@ async fn past_a_limit_writes_are_refused_not_queued() {
         assert_eq!(cluster.handle.versions(), (1, 0));
     }
 }
+
+/// A full disk is seen before a write has a version; reads go on, and with space again writes do too.
+#[tokio::test]
+async fn a_leader_whose_disk_is_full_refuses_writes_and_goes_on_reading() {
+    let cluster = Cluster::start(2, 1).await;
+    let leader = cluster.leader.address;
+    assert_eq!(cluster.put("k", "v").await.status, 200);
+    cluster.handle.set_disk_full(true);
+    let expected = json!({
+        "detail": "the leader's disk is full: free space there, and writes go on by themselves; reads do meanwhile",
+        "code": "insufficient_storage",
+        "outcome": "not_applied",
+    });
+    for (method, path, body) in [
+        ("PUT", "/kv/k", Some(&br#"{"value":"s3cret"}"#[..])),
+        ("DELETE", "/kv/k", None),
+        ("POST", "/reset", None),
+    ] {
+        let headers: &[_] = if body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
+        let reply = ask(leader, &request(method, path, headers, body)).await;
+        assert_eq!((reply.status, &reply.json()), (507, &expected), "{method} {path}");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+    assert_eq!(cluster.handle.versions(), (1, 1));
+    let read = get(leader, "/kv/k?consistency=linearizable").await;
+    assert_eq!((read.status, read.json()), (200, json!({ "value": "v", "version": 1 })));
+    let absent = ask(leader, &request("DELETE", "/kv/absent", &[], None)).await;
+    assert_eq!(absent.status, 200, "it writes nothing");
+    assert_eq!(get(leader, "/status").await.json()["disk_full"], true);
+    let ready = get(leader, "/readyz?verbose").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-]disk: full: no writes until there is space again"), "{}", ready.text());
+
+    cluster.handle.set_disk_full(false);
+    assert_eq!(cluster.put("k", "w").await.status, 200);
+    assert_eq!(get(leader, "/readyz").await.status, 200);
+}
+
+/// W = 1 of 2: a full follower costs no write anything, and is level again soon after it has space.
+#[tokio::test]
+async fn a_follower_whose_disk_is_full_lags_and_comes_back_by_itself() {
+    let cluster = Cluster::start(2, 1).await;
+    let (leader, full) = (cluster.leader.address, cluster.followers[0].address);
+    cluster.nodes[0].set_disk_full(true);
+    for key in 0..20 {
+        assert_eq!(cluster.put(&format!("k{key}"), "v").await.status, 200);
+    }
+    eventually("the leader knows", async || cluster.handle.links()[0].state == LinkState::Full).await;
+    let link = &get(leader, "/status").await.json()["followers"][0];
+    assert_eq!((&link["state"], &link["watermark"]), (&json!("full"), &json!(0)));
+    assert!(link["last_error"].as_str().unwrap().contains("disk is full"), "{link}");
+    assert_eq!(get(full, "/status").await.json()["disk_full"], true);
+    let ready = get(full, "/readyz?verbose").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-]disk: full: nothing new until there is space again"));
+    let reply = cluster.put("k?w=2", "v").await;
+    assert_not_applied(&reply, &missed("no_quorum", "Write quorum not met", 0, 2, None));
+
+    cluster.nodes[0].set_disk_full(false);
+    cluster.until_equal().await;
+    assert_eq!(cluster.put("k?w=2", "v").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_follower_whose_disk_is_full_takes_no_write_of_the_report_either() {
+    let (server, node) = serve_follower(1).await;
+    let body = json!({ "key": "k", "value": "s3cret", "version": 5 });
+    node.set_disk_full(true);
+    let reply = post_json(server.address, "/replicate", &body).await;
+    let detail = "the follower's disk is full: free space there, and it goes on by itself";
+    assert_eq!(
+        (reply.status, reply.json()),
+        (507, json!({ "detail": detail, "code": "insufficient_storage" }))
+    );
+    assert_eq!(get(server.address, "/kv").await.text(), "{}");
+    node.set_disk_full(false);
+    assert_eq!(post_json(server.address, "/replicate", &body).await.status, 200);
+}

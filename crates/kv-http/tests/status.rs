@@ -22,6 +22,7 @@ async fn a_follower_says_what_it_lacks() {
             "[-]leader: no leader has been heard yet",
             "[-]memory: it has lost its memory, and is being filled again",
             "[+]content ok",
+            "[+]disk ok",
             "[+]lag ok",
             "not ready",
         ]
@@ -52,7 +53,10 @@ async fn a_leader_and_its_followers_become_ready_and_level() {
     assert_eq!((&status["keys"], &status["log"]), (&json!(1), &json!({ "entries": 1, "bytes": 33 })));
     assert_eq!((&status["followers_total"], &status["write_quorum"]), (&json!(3), &json!(2)));
     let ready = get(leader, "/readyz?verbose").await;
-    assert_eq!((ready.status, ready.text().as_str()), (200, "[+]recovered ok\n[+]quorum ok\nready\n"));
+    assert_eq!(
+        (ready.status, ready.text().as_str()),
+        (200, "[+]recovered ok\n[+]quorum ok\n[+]disk ok\nready\n")
+    );
     for follower in &cluster.followers {
         // The mark comes with the idle mark, which is also what makes it ready.
         eventually("the follower knows the commit", async || {

@@ -94,11 +94,12 @@ fn helds() -> impl Strategy<Value = Held> {
     let ranges = ranges.prop_map(|ranges| {
         ranges.into_iter().map(|(first, more)| first..=(first + more).min(VERSION_MAX)).collect()
     });
-    (any::<(u64, u64, bool, u64)>(), epochs(), ranges).prop_map(
-        |((node, resets, counts, mark), promised, ranges)| Held {
+    (any::<(u64, u64, bool, bool, u64)>(), epochs(), ranges).prop_map(
+        |((node, resets, counts, disk_full, mark), promised, ranges)| Held {
             identity: Identity { node: NodeId(node), resets },
             counts,
             promised,
+            disk_full,
             mark,
             ranges,
         },
@@ -262,6 +263,9 @@ fn there_is_one_way_to_write_an_answer() {
     let mut odd_flag = bytes.clone();
     odd_flag[16] = 2; // it counts, or it does not
     assert!(wire::decode_held(&odd_flag).is_err());
+    let mut odd_disk = bytes.clone();
+    odd_disk[33] = 2; // it is full, or it is not
+    assert!(wire::decode_held(&odd_disk).is_err());
     let ranges = bytes.len() - 32;
     let mut out_of_order = bytes.clone();
     out_of_order[ranges..].rotate_left(16);
@@ -372,6 +376,19 @@ async fn a_refusal_has_its_own_status_code_and_facts() {
     let reply = ask(server.address, &request("POST", wire::INSTALL_PATH, &TYPE, Some(&body))).await;
     assert_refused(&reply, 412, "wrong_chunk");
     assert_eq!(reply.json()["refusal"], json!({ "kind": "wrong_chunk", "expected": 0 }));
+
+    node.set_disk_full(true);
+    let reply = send(&append(vec![put(2, b"s3cret")])).await;
+    assert_refused(&reply, 507, "insufficient_storage");
+    assert_eq!(reply.json()["refusal"], json!({ "kind": "disk_full" }));
+    assert_eq!(send(&append(vec![put(1, b"v")])).await.status, 200, "it holds that already");
+    assert_eq!(send(&append(Vec::new())).await.status, 200, "a mark takes no space");
+    let torn = Install { chunk: 0, ..torn };
+    let body = wire::encode_install(&torn);
+    let reply = ask(server.address, &request("POST", wire::INSTALL_PATH, &TYPE, Some(&body))).await;
+    assert_refused(&reply, 507, "insufficient_storage");
+    node.set_disk_full(false);
+    assert_eq!(node.holds(), before);
 
     let reply = send(&append(vec![put(1, b"s3cret")])).await;
     assert_refused(&reply, 409, "conflict");

@@ -39,6 +39,8 @@ pub struct Follower {
     whole_from: Version,
     /// The mark that its leader has told it last.
     leader_mark: Version,
+    /// The disk has no room for what it does not hold yet.
+    disk_full: bool,
     /// A snapshot that is being taken in, aside.
     transfer: Option<hand_over::Transfer>,
     /// What the current call has to write down.
@@ -55,6 +57,8 @@ pub enum Adopted {
         /// The epoch that was promised to it.
         promised: Epoch,
     },
+    /// The disk is full.
+    DiskFull,
 }
 
 impl Follower {
@@ -80,6 +84,7 @@ impl Follower {
             store,
             whole_from,
             leader_mark: mark,
+            disk_full: false,
             transfer: None,
             records: Vec::new(),
         };
@@ -107,6 +112,13 @@ impl Follower {
     pub fn reset(&mut self) -> Durable<()> {
         self.forget_all();
         Durable { records: std::mem::take(&mut self.records), then: () }
+    }
+
+    /// The disk has run full, or has space again. As long as it is full, the follower refuses whatever would
+    /// make it hold more, and says so in every answer; promises, marks and questions go on, for which the caller
+    /// keeps some space in reserve.
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
     }
 
     /// What it holds for `key`, pending entries included: it may be behind the leader, and it may
@@ -171,6 +183,7 @@ impl Follower {
             identity: self.meta.identity,
             counts: self.meta.counts && self.meta.diverged.is_none(),
             promised: self.meta.promised,
+            disk_full: self.disk_full,
             mark: self.mark,
             ranges: match self.meta.diverged {
                 None => self.held.lowest(HELD_RANGES_MAX),
@@ -388,6 +401,9 @@ impl Follower {
             return claimed; // that leader writes nothing else
         };
         if self.meta.promised == Epoch::ZERO {
+            if self.disk_full {
+                return Adopted::DiskFull;
+            }
             self.store.apply(entry);
             if self.config.durable {
                 self.records.push(Record::Entries(vec![entry.clone()]));

@@ -31,6 +31,8 @@ pub enum LinkState {
     Claiming,
     /// A snapshot goes there.
     Installing,
+    /// Its disk is full: only marks go there, until it says that it has space again.
+    Full,
     /// Entries go there.
     Streaming,
 }
@@ -234,6 +236,11 @@ impl Link {
         self.state == LinkState::Streaming
     }
 
+    /// It follows, whether or not it has room for more.
+    pub(crate) fn is_following(&self) -> bool {
+        matches!(self.state, LinkState::Streaming | LinkState::Full)
+    }
+
     pub(crate) fn status(&self, name: &str, now: Time) -> LinkStatus {
         LinkStatus {
             name: name.to_owned(),
@@ -286,9 +293,14 @@ impl Link {
         self.acked.gaps(1..=log.first().saturating_sub(1)).next().is_some()
     }
 
-    /// Begins to send: everything in the log that is neither acknowledged nor delayed.
+    /// Begins to send: everything in the log that is neither acknowledged nor delayed nor under way.
     pub(crate) fn start_streaming(&mut self, log: &Log) {
         self.ready = self.acked.gaps(log.first()..=log.last()).collect();
+        for attempt in &self.attempts {
+            if let Asked::Append(versions) = &attempt.asked {
+                versions.iter().for_each(|range| self.ready.remove_range(range));
+            }
+        }
         for version in self.line.versions() {
             self.ready.remove_range(version..=version);
         }
@@ -344,7 +356,9 @@ impl Link {
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         let own = match self.state {
             LinkState::Down { retry_at } => Some(retry_at),
-            LinkState::Streaming | LinkState::Waiting if self.attempts.is_empty() => Some(self.next_mark),
+            LinkState::Streaming | LinkState::Full | LinkState::Waiting if self.attempts.is_empty() => {
+                Some(self.next_mark)
+            }
             _ => None,
         };
         let attempts = self.attempts.iter().map(|attempt| attempt.deadline);

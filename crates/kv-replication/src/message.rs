@@ -149,6 +149,8 @@ pub struct Held {
     pub counts: bool,
     /// The highest epoch that it promised; [`Epoch::ZERO`] if none.
     pub promised: Epoch,
+    /// Its disk has no room for more: it takes no entries that it does not hold yet.
+    pub disk_full: bool,
     /// Its own commit mark.
     pub mark: Version,
     /// Everything up to its mark, and what it holds above under the promised epoch. At most
@@ -243,6 +245,9 @@ pub enum Refusal {
         /// What it would take; 0 begins a snapshot.
         expected: u64,
     },
+    /// Its disk has no room for what the request brings.
+    #[error("the follower's disk is full: free space there, and it goes on by itself")]
+    DiskFull,
 }
 
 /// What a follower says to a request.

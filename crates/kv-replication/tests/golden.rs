@@ -53,6 +53,11 @@ scenarios! {
     follower_reset
     follower_restarts_empty
     foreign_history
+    full_disk_during_a_start
+    full_disk_of_a_follower
+    full_disk_of_a_follower_left_behind
+    full_disk_of_a_follower_that_must_start
+    full_disk_of_the_leader
     full_follower
     given_up_attempts_stay_given_up
     higher_epoch_voids_pending

@@ -115,6 +115,7 @@ pub(super) fn put_held(out: &mut Vec<u8>, held: &Held) {
     put_identity(out, held.identity);
     out.put_u8(held.counts.into());
     put_epoch(out, held.promised);
+    out.put_u8(held.disk_full.into());
     out.put_u64_le(held.mark);
     out.put_u32_le(held.ranges.ranges_len() as u32); // at most HELD_RANGES_MAX
     for range in held.ranges.iter() {
@@ -125,7 +126,7 @@ pub(super) fn put_held(out: &mut Vec<u8>, held: &Held) {
 
 pub(super) fn take_held(rest: &mut &[u8]) -> Result<Held, WireError> {
     let (identity, counts) = (take_identity(rest)?, take_bool(rest)?);
-    let (promised, mark) = (take_epoch(rest)?, take_u64(rest)?);
+    let (promised, disk_full, mark) = (take_epoch(rest)?, take_bool(rest)?, take_u64(rest)?);
     let count = take_u32(rest)? as usize;
     if count > HELD_RANGES_MAX {
         return Err(WireError::Range);
@@ -140,7 +141,7 @@ pub(super) fn take_held(rest: &mut &[u8]) -> Result<Held, WireError> {
         }
         ranges.insert_range(first..=last);
     }
-    Ok(Held { identity, counts, promised, mark, ranges })
+    Ok(Held { identity, counts, promised, disk_full, mark, ranges })
 }
 
 /// The message, if nothing is left over.

@@ -105,6 +105,11 @@ impl FollowerHandle {
         core.freshness = Freshness::default();
     }
 
+    /// See [`Follower::set_disk_full`].
+    pub fn set_disk_full(&self, full: bool) {
+        lock(&self.core).follower.set_disk_full(full);
+    }
+
     /// Everything that an operator wants to see, at one moment.
     #[must_use]
     pub fn status(&self) -> FollowerStatus {

@@ -45,6 +45,8 @@ pub struct LeaderStatus {
     pub mark: Version,
     /// Live keys.
     pub keys: usize,
+    /// Its own disk is full: it takes no writes.
+    pub disk_full: bool,
     /// Entries in the log.
     pub log_entries: usize,
     /// Bytes of frames in the log.
@@ -130,6 +132,11 @@ impl LeaderHandle {
         self.owner.shared.handle(Input::Drain);
     }
 
+    /// Its own disk has run full, or has space again: see [`Input::Disk`].
+    pub fn set_disk_full(&self, full: bool) {
+        self.owner.shared.handle(Input::Disk { full });
+    }
+
     /// The clock of its deadlines.
     #[must_use]
     pub fn clock(&self) -> Clock {
@@ -182,6 +189,7 @@ impl LeaderHandle {
                 assigned: leader.assigned(),
                 mark: leader.mark(),
                 keys: leader.store().len(),
+                disk_full: leader.is_disk_full(),
                 log_entries,
                 log_bytes,
                 followers: leader.config().quorum.followers(),
@@ -332,6 +340,12 @@ fn log_event(event: &Event) {
         Event::LinkUp { follower } => tracing::info!(follower = follower + 1, "follower is up"),
         Event::LinkDown { follower, error } => {
             tracing::warn!(follower = follower + 1, %error, "follower is down");
+        }
+        Event::DiskFull { full: true } => {
+            tracing::error!("the disk is full: the leader takes no writes until there is space again");
+        }
+        Event::DiskFull { full: false } => {
+            tracing::info!("the disk has space again: the leader takes writes");
         }
         Event::Deposed { by } => {
             tracing::error!(%by, "another leader has taken over: this one has stopped");

@@ -71,10 +71,17 @@ impl Follower {
             }
             bytes += entry.frame().len();
         }
-        match append.entries.iter().find(|entry| self.differs(entry)) {
-            None => Ok(()),
-            Some(entry) => Err(self.diverge(entry.version())),
+        if let Some(entry) = append.entries.iter().find(|entry| self.differs(entry)) {
+            return Err(self.diverge(entry.version()));
         }
+        self.check_space(append)
+    }
+
+    /// On a full disk only what is there already can be held: a mark finds room, an entry does not.
+    fn check_space(&self, append: &Append) -> Result<(), Refusal> {
+        let is_new = |version| version > self.mark && !self.held.contains(version);
+        let grows = append.entries.iter().any(|entry| is_new(entry.version()));
+        if self.disk_full && grows { Err(Refusal::DiskFull) } else { Ok(()) }
     }
 
     /// Whether it holds the entry's version with other content.

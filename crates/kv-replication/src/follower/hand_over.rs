@@ -28,6 +28,10 @@ impl Follower {
         if base <= self.mark && self.meta.diverged.is_none() {
             return Ok(()); // it has that, and perhaps more
         }
+        if self.disk_full {
+            self.transfer = None; // with space again, the leader begins anew
+            return Err(Refusal::DiskFull);
+        }
         if chunk == 0 {
             let store = Store::new();
             self.transfer = Some(Transfer { epoch: head.epoch, base, next_chunk: 0, through, store });

@@ -96,6 +96,7 @@ impl Leader {
         }
         match self.phase {
             Phase::Deposed { by } => return Verdict::Refuse(self.deposed(by)),
+            _ if self.disk.is_full() => return Verdict::Refuse(WriteError::DiskFull),
             Phase::Asking | Phase::Claiming | Phase::Pulling | Phase::Recovering | Phase::Changing => {
                 return match self.start_problem() {
                     // Waiting alone will not change these.
@@ -130,8 +131,10 @@ impl Leader {
         let news_age_max = self.config.timing.news_age_max;
         for link in &mut self.links {
             let old = link.down_seen.is_some_and(|seen| now.since(seen) > news_age_max);
-            if old && matches!(link.state, LinkState::Down { .. }) {
-                link.state = LinkState::Down { retry_at: now };
+            match link.state {
+                LinkState::Down { .. } if old => link.state = LinkState::Down { retry_at: now },
+                LinkState::Full if old => link.next_mark = now,
+                _ => {}
             }
         }
     }

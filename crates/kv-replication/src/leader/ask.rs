@@ -170,6 +170,7 @@ impl Leader {
                 promised: self.promised_by().count_ones() as usize,
                 needed: self.start.needed(),
             },
+            Phase::Pulling if self.start.pulls.are_done() => StartProblem::DiskFull,
             Phase::Pulling => StartProblem::Pulling { followers: self.start.pulls.waiting() },
             Phase::Recovering => StartProblem::Behind {
                 through: self.start.through,

@@ -50,6 +50,11 @@ pub enum Input {
         /// Which batch.
         id: PersistId,
     },
+    /// The leader's own disk has run full, or has space again: as long as it is full, there are no new writes.
+    Disk {
+        /// Which of the two.
+        full: bool,
+    },
     /// The node is going down: no new writes.
     Drain,
     /// The time of [`Leader::poll_timeout`](crate::Leader::poll_timeout) has come.
@@ -164,6 +169,11 @@ pub enum WriteError {
     /// The leader does not serve yet.
     #[error("the leader is not ready: {0}")]
     Recovering(StartProblem),
+    /// The leader's own disk has no room for more.
+    #[error(
+        "the leader's disk is full: free space there, and writes go on by themselves; reads do meanwhile"
+    )]
+    DiskFull,
     /// The node is going down.
     #[error("the node is going down")]
     Draining,
@@ -277,6 +287,9 @@ pub enum StartProblem {
         /// From whom it is still reading.
         followers: Vec<usize>,
     },
+    /// It has read what the followers have, and its own disk has no room for that.
+    #[error("the leader's disk is full: free space there, and the start goes on by itself")]
+    DiskFull,
     /// It has everything, and waits until enough followers have it too.
     #[error("waiting until {needed} followers hold everything up to {through}, {level} do")]
     Behind {
@@ -361,6 +374,11 @@ pub enum Event {
         follower: usize,
         /// Why.
         error: LinkError,
+    },
+    /// The leader's own disk has run full, or has space again.
+    DiskFull {
+        /// Which of the two.
+        full: bool,
     },
     /// Another leader has taken over.
     Deposed {

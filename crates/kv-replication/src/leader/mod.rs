@@ -4,6 +4,7 @@ mod admission;
 mod ask;
 mod change;
 mod commit;
+mod full;
 mod io;
 mod newest;
 mod persist;
@@ -148,6 +149,7 @@ impl Leader {
             Input::Reply { attempt, reply } => self.on_reply(now, attempt, reply),
             Input::Failed { attempt, error } => self.on_failed(now, attempt, LinkError::Unreachable(error)),
             Input::Persisted { id } => self.on_persisted(now, id),
+            Input::Disk { full } => self.note_own_disk(now, full),
             Input::Drain => self.drain(),
             Input::Tick => {}
         }
@@ -221,6 +223,12 @@ impl Leader {
         (self.log.len(), self.log.bytes())
     }
 
+    /// Its own disk is full: it takes no writes.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.disk.is_full()
+    }
+
     /// Its epoch; the counter is 0 as long as it has not chosen one.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
@@ -270,7 +278,7 @@ impl Leader {
         };
         link.release_due(now);
         let (state, in_flight, next_mark) = (link.state, link.attempts.len(), link.next_mark);
-        let idle = in_flight == 0;
+        let (idle, is_asked) = (in_flight == 0, link.is_asked);
         match (state, self.phase) {
             (_, Phase::Deposed { .. }) => {}
             (LinkState::Down { retry_at }, _) if retry_at <= now => {
@@ -290,6 +298,9 @@ impl Leader {
                 self.poll_link(now, follower);
             }
             (LinkState::Installing, _) if idle => self.push(now, follower),
+            (LinkState::Full, _) if is_asked || idle && next_mark <= now => {
+                self.append(now, follower, Vec::new(), RangeSet::new());
+            }
             (LinkState::Streaming, _) if in_flight < self.config.limits.requests_in_flight_max => {
                 self.stream(now, follower);
             }

@@ -25,6 +25,8 @@ pub(super) struct Disk {
     /// The batch that holds the last change of the small things.
     meta: Option<PersistId>,
     mark: Version,
+    /// There is no room for more, but for what has a version already.
+    is_full: bool,
 }
 
 impl Disk {
@@ -38,12 +40,21 @@ impl Disk {
             written: durable,
             meta: None,
             mark: 0,
+            is_full: false,
         }
     }
 
     /// The small things are durable as they are now.
     pub(super) fn has_meta(&self) -> bool {
         self.meta.is_none()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub(super) fn set_full(&mut self, full: bool) {
+        self.is_full = full;
     }
 }
 

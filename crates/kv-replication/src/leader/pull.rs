@@ -27,6 +27,10 @@ pub(super) struct Pulls {
 }
 
 impl Pulls {
+    pub(super) fn are_done(&self) -> bool {
+        self.state_done && self.pending.is_empty()
+    }
+
     /// From whom there is more to read.
     pub(super) fn waiting(&self) -> Vec<usize> {
         let source = Some(self.source).filter(|_| !self.state_done);
@@ -104,7 +108,7 @@ impl Leader {
         if self.links.iter().enumerate().any(gone) {
             return self.start_over(now, false);
         }
-        if self.start.pulls.state_done && self.start.pulls.pending.is_empty() {
+        if self.start.pulls.are_done() && !self.disk.is_full() {
             let Pulls { mark, mut state, union, .. } = std::mem::take(&mut self.start.pulls);
             state.prune(mark);
             self.build(now, state, mark, &union);

@@ -3,14 +3,20 @@
 use super::{Leader, Output};
 use crate::link::{Asked, Pushing};
 use crate::planted::Bug;
-use crate::{AttemptId, Event, Held, Install, LinkError, LinkState, RangeSet, Request, Time};
+use crate::{AttemptId, Event, Held, Install, LinkError, LinkState, RangeSet, Refusal, Request, Time};
 
 impl Leader {
     /// The follower has promised our epoch: it gets what it lacks.
     pub(super) fn begin(&mut self, now: Time, follower: usize) {
         let (assigned, mark, epoch) = (self.log.last(), self.mark, self.epoch);
         let Some(link) = self.links.get_mut(follower) else { return };
+        let mut is_full = false;
         if let Some(standing) = link.standing.take() {
+            is_full = standing.held.disk_full;
+            if is_full && standing.diverged.is_some() {
+                // It takes not even marks before it has had a snapshot.
+                return self.link_failed(now, follower, Refusal::DiskFull.into());
+            }
             if standing.held.mark > assigned && standing.diverged.is_none() {
                 let ahead = LinkError::Ahead { mark: standing.held.mark, assigned };
                 return self.link_failed(now, follower, ahead);
@@ -28,6 +34,9 @@ impl Leader {
         }
         let Some(link) = self.links.get_mut(follower) else { return };
         link.next_mark = now;
+        if is_full {
+            return self.hold_back(now, follower);
+        }
         if link.is_behind(&self.log) || link.pushing.is_some() {
             link.state = LinkState::Installing;
             link.down_seen = None;

@@ -49,7 +49,7 @@ impl Leader {
                 refill.confirmed |= 1 << follower;
             }
             let enough = refill.needed.iter().all(|need| need.is_met(refill.confirmed));
-            if !link.granted && enough && link.acked.watermark() >= refill.through && link.is_streaming() {
+            if !link.granted && enough && link.acked.watermark() >= refill.through && link.is_following() {
                 link.granted = true;
                 link.next_mark = self.now;
             }

@@ -25,12 +25,15 @@ impl Leader {
             }
             (Asked::Append(versions), Ok(Answer::Held(held))) => {
                 if self.check_held(now, follower, &attempt, &held) {
-                    self.on_appended(follower, attempt.id, versions, &held);
+                    self.on_appended(now, follower, attempt.id, versions, &held);
                 }
             }
             (Asked::Install { after, last }, Ok(Answer::Held(held))) => {
                 if self.check_held(now, follower, &attempt, &held) {
                     self.on_pushed(now, follower, after.clone(), *last, &held);
+                    if held.disk_full {
+                        self.hold_back(now, follower);
+                    }
                     self.confirm(follower, attempt.id, &held);
                 }
             }
@@ -89,7 +92,7 @@ impl Leader {
     }
 
     /// The request did not do what it should: what it carried is to be sent again.
-    fn give_back(&mut self, now: Time, follower: usize, attempt: &Attempt, error: LinkError) {
+    pub(super) fn give_back(&mut self, now: Time, follower: usize, attempt: &Attempt, error: LinkError) {
         if let Some(link) = self.links.get_mut(follower) {
             link.take_back(attempt);
         }
@@ -111,7 +114,17 @@ impl Leader {
         true
     }
 
-    fn on_appended(&mut self, follower: usize, attempt: AttemptId, versions: &RangeSet, held: &Held) {
+    fn on_appended(
+        &mut self,
+        now: Time,
+        follower: usize,
+        attempt: AttemptId,
+        versions: &RangeSet,
+        held: &Held,
+    ) {
+        if held.disk_full {
+            self.hold_back(now, follower);
+        }
         self.announce(follower);
         self.note_adopted(follower, attempt);
         if let Some(link) = self.links.get_mut(follower) {
@@ -119,6 +132,9 @@ impl Leader {
         }
         self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
         self.confirm(follower, attempt, held);
+        if !held.disk_full {
+            self.let_go_on(now, follower);
+        }
     }
 
     fn on_refused(&mut self, now: Time, follower: usize, attempt: &Attempt, refusal: Refusal) {
@@ -137,6 +153,7 @@ impl Leader {
                 self.give_back(now, follower, attempt, LinkError::NewIdentity);
                 return self.withdraw_acks(follower);
             }
+            Refusal::DiskFull => return self.on_disk_full(now, follower, attempt),
             Refusal::BeyondWindow { last, .. } => return self.wait_for_room(follower, attempt, last),
             Refusal::Conflict { .. } => self.withdraw_acks(follower),
             Refusal::WrongCluster { .. } | Refusal::NotPromised { .. } | Refusal::Malformed { .. } => {}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kv_core::{Command, Entry, Store, Version};
 
 use super::{Event, Leader, Output, Phase};
+use crate::link::Link;
 use crate::log::Log;
 use crate::{Record, Time};
 
@@ -66,7 +67,8 @@ impl Leader {
     /// Who holds everything that was found, and counts.
     pub(super) fn level(&self) -> u64 {
         let through = self.start.through;
-        let level = self.counting().filter(|(_, link)| link.is_up() && link.acked.watermark() >= through);
+        let is_level = |link: &Link| link.is_following() && link.acked.watermark() >= through;
+        let level = self.counting().filter(|(_, link)| is_level(link));
         level.fold(0, |set, (follower, _)| set | (1 << follower))
     }
 

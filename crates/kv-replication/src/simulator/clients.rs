@@ -226,6 +226,7 @@ fn write_error_name(error: &WriteError) -> &'static str {
         WriteError::Deposed { .. } => "writes refused: deposed",
         WriteError::Recovering(_) => "writes refused: recovering",
         WriteError::Draining => "writes refused: draining",
+        WriteError::DiskFull => "writes refused: disk_full",
         WriteError::Overloaded { .. } => "writes refused: overloaded",
         WriteError::Unknown { .. } => "writes unknown",
         WriteError::Stopped => "writes stopped",

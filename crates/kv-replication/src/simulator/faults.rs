@@ -257,5 +257,6 @@ pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::Malformed { .. } => "refusals: malformed",
         Refusal::BeyondWindow { .. } => "refusals: beyond_window",
         Refusal::WrongChunk { .. } => "refusals: wrong_chunk",
+        Refusal::DiskFull => "refusals: disk_full",
     }
 }

@@ -18,6 +18,7 @@
 //! | `restart [list=N,N,…] [setting=value …]` | the leader ends, and another one without memory starts, perhaps with other followers, which must be among those of `cluster`; what was on the wires is lost |
 //! | `readdress N M` | the address of N leads to M from now on |
 //! | `forge N [epoch=E] [cluster=C] [mark=V] [KEY=VALUE@VERSION …]` | an append that this leader never sent; epoch and cluster are the leader's own, if not given |
+//! | `disk leader full`, `disk N full`, `disk … space` | the disk of the leader or of a follower runs full, or has space again |
 //! | `drain` | the leader takes no more writes |
 //! | `show`, `show leader`, `show N` | what the nodes know |
 
@@ -221,6 +222,11 @@ impl Lab {
                     reply = follower.handle(Request::Append(append)).in_memory();
                 }
                 self.trace.push(trace::reply(&reply));
+            }
+            ["disk", "leader", what] => self.handle(Input::Disk { full: *what == "full" }),
+            ["disk", follower, what] => {
+                self.followers[parse::index(follower)].set_disk_full(*what == "full");
+                self.show(follower);
             }
             ["drain"] => self.handle(Input::Drain),
             ["show", what @ ..] => self.show(what.first().unwrap_or(&"all")),

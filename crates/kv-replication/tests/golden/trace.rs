@@ -25,14 +25,17 @@ pub(crate) fn output(output: &Output) -> String {
         Output::Event(Event::LinkDown { follower, error }) => {
             format!("event: link {} down, {}", follower + 1, problem(error))
         }
+        Output::Event(Event::DiskFull { full: true }) => "event: disk full".to_owned(),
+        Output::Event(Event::DiskFull { full: false }) => "event: disk has space".to_owned(),
         Output::Event(Event::Deposed { by }) => format!("event: deposed by epoch {}", by.counter),
     }
 }
 
 pub(crate) fn reply(reply: &Reply) -> String {
     let holds = |held: &Held| {
-        let Held { ranges, mark, counts, .. } = held;
-        format!("holds {ranges:?}, mark {mark}{}", if *counts { "" } else { ", without memory" })
+        let Held { ranges, mark, counts, disk_full, .. } = held;
+        let counts = if *counts { "" } else { ", without memory" };
+        format!("holds {ranges:?}, mark {mark}{counts}{}", if *disk_full { ", disk full" } else { "" })
     };
     match reply {
         Ok(Answer::Held(held)) => holds(held),
@@ -56,7 +59,8 @@ pub(crate) fn leader(leader: &Leader) -> String {
         Phase::Deposed { by } => format!("Deposed by epoch {}", by.counter),
         phase => format!("{phase:?}"),
     };
-    format!("leader: {phase}, assigned {assigned}, mark {mark}, log of {log}, store {store}")
+    let full = if leader.is_disk_full() { ", disk full" } else { "" };
+    format!("leader: {phase}{full}, assigned {assigned}, mark {mark}, log of {log}, store {store}")
 }
 
 pub(crate) fn link(index: usize, link: &LinkStatus, address: usize) -> String {
@@ -116,6 +120,7 @@ fn outcome(result: &Result<Committed, WriteError>) -> String {
         WriteError::Deposed { by, .. } => format!("no quorum, deposed by epoch {}", by.counter),
         WriteError::Overloaded { limit } => format!("overloaded, {limit}"),
         WriteError::Draining => "draining".to_owned(),
+        WriteError::DiskFull => "disk full".to_owned(),
         WriteError::Recovering(StartProblem::Unfit { follower, error }) => {
             format!("recovering, link {}: {}", follower + 1, problem(error))
         }
@@ -143,6 +148,7 @@ fn no(refusal: &Refusal) -> String {
         Refusal::NotPromised { promised } => format!("not promised, promised {}", promised.counter),
         Refusal::OtherNode { identity } => format!("other node, is {}", identity.node.0),
         Refusal::WrongChunk { expected } => format!("wrong chunk, expected {expected}"),
+        Refusal::DiskFull => "disk full".to_owned(),
         Refusal::Malformed { version } => format!("malformed at {version}"),
         Refusal::BeyondWindow { version, last } => {
             format!("{version} beyond the window, which ends at {last}")
