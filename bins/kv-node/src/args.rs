@@ -1,5 +1,7 @@
 //! The raw flags and variables, as texts. What they mean is decided in [`crate::settings`].
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 /// One node of a replicated key-value store: a leader, or a follower.
@@ -37,9 +39,18 @@ pub struct Args {
     /// The deadline of a write [default: MAX_DELAY_MS + REPLICATION_TIMEOUT_MS].
     #[arg(long, env, global = true)]
     pub write_timeout_ms: Option<String>,
-    /// Not available yet: nodes live in memory only.
+    /// Where the node keeps what it must not forget [default: none, it lives in memory only].
     #[arg(long, env, global = true)]
     pub data_dir: Option<String>,
+    /// The cluster whose data DATA_DIR must hold, as `/status` shows it, if it holds any [default: any].
+    #[arg(long, env, global = true)]
+    pub cluster_id: Option<String>,
+    /// Below so many free bytes on the disk of DATA_DIR, nothing new is taken [default: 134217728].
+    #[arg(long, env, global = true)]
+    pub disk_reserve_bytes: Option<String>,
+    /// The log grows by at least so many bytes before a checkpoint lets its old part go [default: 67108864].
+    #[arg(long, env, global = true)]
+    pub checkpoint_log_bytes: Option<String>,
     /// The seed of delays and jitter [default: drawn and logged].
     #[arg(long, env, global = true)]
     pub seed: Option<String>,
@@ -72,4 +83,20 @@ pub struct Args {
 pub enum Command {
     /// Asks the node at HOST and PORT whether it is alive: exit code 0 or 1.
     Healthcheck,
+    /// Writes the state of a node at one version into a file: of the one that runs at `--from`, or of the
+    /// one in DATA_DIR that does not run.
+    Backup {
+        /// The file, which must not be there yet.
+        #[arg(long)]
+        to: PathBuf,
+        /// `http://host:port` of a node that runs.
+        #[arg(long)]
+        from: Option<String>,
+    },
+    /// Makes a new leader's DATA_DIR, which must be empty, of a backup.
+    Restore {
+        /// The file.
+        #[arg(long)]
+        from: PathBuf,
+    },
 }

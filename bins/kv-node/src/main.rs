@@ -4,7 +4,7 @@
 //! running node whether it is alive, for containers without a shell.
 //!
 //! Exit codes: 0 after a clean stop (or a healthy check), 1 for an unhealthy check or a system that
-//! refuses, 2 for bad settings.
+//! refuses, 2 for bad settings or a data directory that cannot be used, 3 when the disk has failed.
 //!
 //! # What it does not do
 //!
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     };
     let done = match args.command {
         Some(Command::Healthcheck) => healthcheck::run(&settings).map_err(|error| (error, 1)),
+        Some(Command::Backup { .. } | Command::Restore { .. }) => Ok(()),
         None => node::run(settings),
     };
     match done {

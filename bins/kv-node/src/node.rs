@@ -3,25 +3,33 @@
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use kv_core::NodeId;
 use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
-use kv_replication::{ClusterId, DelayLaw, FollowerConfig, LeaderConfig};
+use kv_replication::{ClusterId, DelayLaw, FollowerConfig, Image, LeaderConfig, StorageError};
+use kv_storage::{DiskStorage, OpenError, Opened};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::settings::{LeaderSettings, Role, Settings};
+use crate::settings::{DiskSettings, LeaderSettings, Role, Settings};
 
 /// An error, and the exit code that goes with it.
 type Failure = (Box<dyn Error>, u8);
 
+/// The exit code of a node whose disk has failed.
+const DISK_FAILED: u8 = 3;
+
 /// Runs until the process is told to stop.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     start_logging(&settings);
+    let fresh = NodeId(draw().map_err(system)?);
+    let opened = settings.disk.as_ref().map(|disk| open(disk, fresh)).transpose()?;
+    let id = opened.as_ref().map_or(fresh, |opened| opened.image.meta.identity.node);
     let runtime = runtime(settings.runtime_threads).map_err(system)?;
     let done = runtime.block_on(async {
         let stop = stop_signal().map_err(system)?;
@@ -29,14 +37,19 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             .await
             .map_err(|error| cannot_listen(&settings, &error))?;
         let address = listener.local_addr().map_err(system)?;
-        let id = NodeId(draw().map_err(system)?);
         let config = ServerConfig { enable_reset: settings.enable_reset, ..ServerConfig::default() };
         let node = match settings.role {
-            Role::Follower => Node::Follower(FollowerHandle::new(id, FollowerConfig::default())),
-            Role::Leader(leader) => Node::Leader(lead(id, settings.seed, leader)?),
+            Role::Follower => Node::Follower(follow(id, opened)?),
+            Role::Leader(leader) => Node::Leader(lead(id, opened, settings.seed, leader)?),
         };
         tracing::info!(%address, node = %id, version = env!("CARGO_PKG_VERSION"), "listening");
-        serve(listener, node, config, stop).await;
+        tokio::select! {
+            biased;
+            // Nothing is acknowledged any more, and nobody knows what the disk has: the process ends at once.
+            error = disk_failed(&node) => return Err((error.into(), DISK_FAILED)),
+            () = serve(listener, node.clone(), config, stop) => {}
+        }
+        close(&node);
         tracing::info!("stopped");
         Ok(())
     });
@@ -45,7 +58,54 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     done
 }
 
-fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<LeaderNode, Failure> {
+/// Opens the data directory, before any port is bound.
+fn open(settings: &DiskSettings, fresh: NodeId) -> Result<Opened, Failure> {
+    let refused = |error: OpenError| (format!("DATA_DIR: {error}").into(), 2);
+    let DiskSettings { directory, cluster, config } = settings;
+    let opened = DiskStorage::open(directory, config.clone(), fresh).map_err(refused)?;
+    if let Some(wanted) = cluster {
+        opened.storage.require_cluster(&opened.image, *wanted).map_err(refused)?;
+    }
+    let Image { meta, mark, store, pending, .. } = &opened.image;
+    if let Some(file) = &opened.torn {
+        tracing::warn!(file = %file.display(), "a write was cut short here; none of it was ever acknowledged, and it is left out");
+    }
+    let cluster = meta.cluster.map(|cluster| cluster.to_string());
+    tracing::info!(directory = %directory.display(), node = %meta.identity.node, cluster, mark, keys = store.len(), pending = pending.len(), "read what the disk knows");
+    Ok(opened)
+}
+
+async fn disk_failed(node: &Node) -> Arc<StorageError> {
+    match node {
+        Node::Leader(leader) => leader.handle.disk_failed().await,
+        Node::Follower(follower) => follower.disk_failed().await,
+    }
+}
+
+/// What is queued for the disk is written.
+fn close(node: &Node) {
+    match node {
+        Node::Leader(leader) => leader.handle.close(),
+        Node::Follower(follower) => follower.close(),
+    }
+}
+
+fn follow(id: NodeId, opened: Option<Opened>) -> Result<FollowerHandle, Failure> {
+    let config = FollowerConfig::default();
+    match opened {
+        None => Ok(FollowerHandle::new(id, config)),
+        Some(Opened { storage, image, .. }) => {
+            FollowerHandle::restart(image, config, Box::new(storage)).map_err(system)
+        }
+    }
+}
+
+fn lead(
+    id: NodeId,
+    opened: Option<Opened>,
+    seed: Option<u64>,
+    settings: LeaderSettings,
+) -> Result<LeaderNode, Failure> {
     let seed = seed.map_or_else(draw, Ok).map_err(system)?;
     let cluster = ClusterId(draw().map_err(system)?);
     let LeaderSettings {
@@ -75,7 +135,13 @@ fn lead(id: NodeId, seed: Option<u64>, settings: LeaderSettings) -> Result<Leade
         "leading"
     );
     let transport = PeerTransport::new(followers.iter().cloned());
-    let handle = LeaderHandle::spawn(id, cluster, config, transport).map_err(system)?;
+    let handle = match opened {
+        None => LeaderHandle::spawn(id, cluster, config, transport),
+        Some(Opened { storage, image, .. }) => {
+            LeaderHandle::restart(image, cluster, config, transport, Box::new(storage))
+        }
+    };
+    let handle = handle.map_err(system)?;
     Ok(LeaderNode::new(handle, write_timeout, followers))
 }
 

@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use kv_http::Address;
-use kv_replication::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
+use kv_replication::{ClusterId, FOLLOWERS_MAX, InvalidQuorum, Quorum};
+use kv_storage::DiskConfig;
 use thiserror::Error;
 use tracing::Level;
 
@@ -24,6 +26,17 @@ pub struct Settings {
     pub enable_reset: bool,
     pub log_json: bool,
     pub log_level: Level,
+    /// None: it keeps nothing but memory.
+    pub disk: Option<DiskSettings>,
+}
+
+/// Where a node keeps what it must not forget.
+#[derive(Clone, Debug)]
+pub struct DiskSettings {
+    pub directory: PathBuf,
+    /// Whose data it must hold.
+    pub cluster: Option<ClusterId>,
+    pub config: DiskConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +66,8 @@ pub struct SettingsError {
 }
 
 const RUNTIME_THREADS_MAX: usize = 256;
+/// Less would write checkpoints without end.
+const CHECKPOINT_LOG_BYTES_MIN: u64 = 1 << 20;
 /// One day: longer is a typing error.
 const DURATION_MS_MAX: u64 = 86_400_000;
 
@@ -62,7 +77,6 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] for the first one that cannot be used.
     pub fn from_args(args: &Args) -> Result<Self, SettingsError> {
-        refuse_given("DATA_DIR", &args.data_dir, "nodes live in memory only so far; leave it unset")?;
         let host = given(&args.host).unwrap_or("127.0.0.1").to_owned();
         let port = number("PORT", &args.port, 8000, 0..=u16::MAX)?;
         let role = match given(&args.role).unwrap_or("leader") {
@@ -96,6 +110,7 @@ impl Settings {
             enable_reset: flag("ENABLE_RESET", &args.enable_reset, true)?,
             log_json,
             log_level: level(given(&args.log_level).unwrap_or("info"))?,
+            disk: DiskSettings::from_args(args)?,
         })
     }
 
@@ -105,6 +120,44 @@ impl Settings {
         let host = if is_unspecified(&self.host) { "127.0.0.1" } else { &self.host };
         Address::new(host, self.port)
     }
+}
+
+impl DiskSettings {
+    fn from_args(args: &Args) -> Result<Option<Self>, SettingsError> {
+        let cluster = given(&args.cluster_id).map(cluster).transpose()?;
+        let default = DiskConfig::default();
+        let bytes = |variable, setting, default, min| number(variable, setting, default, min..=u64::MAX);
+        let config = DiskConfig {
+            disk_reserve_bytes: bytes(
+                "DISK_RESERVE_BYTES",
+                &args.disk_reserve_bytes,
+                default.disk_reserve_bytes,
+                0,
+            )?,
+            checkpoint_log_bytes: bytes(
+                "CHECKPOINT_LOG_BYTES",
+                &args.checkpoint_log_bytes,
+                default.checkpoint_log_bytes,
+                CHECKPOINT_LOG_BYTES_MIN,
+            )?,
+            ..default
+        };
+        let Some(directory) = given(&args.data_dir) else {
+            return match cluster {
+                Some(_) => Err(error("CLUSTER_ID", "there is no DATA_DIR whose data it could name")),
+                None => Ok(None),
+            };
+        };
+        Ok(Some(Self { directory: PathBuf::from(directory), cluster, config }))
+    }
+}
+
+fn cluster(text: &str) -> Result<ClusterId, SettingsError> {
+    let digits = Some(text).filter(|text| text.len() <= 16 && text.bytes().all(|it| it.is_ascii_hexdigit()));
+    let id = digits.and_then(|text| u64::from_str_radix(text, 16).ok());
+    id.map(ClusterId).ok_or_else(|| {
+        error("CLUSTER_ID", format!("{text:?} is not up to 16 hex digits, as /status shows them"))
+    })
 }
 
 impl LeaderSettings {
@@ -221,14 +274,6 @@ fn level(name: &str) -> Result<Level, SettingsError> {
     }
 }
 
-fn refuse_given(
-    variable: &'static str,
-    setting: &Option<String>,
-    problem: &str,
-) -> Result<(), SettingsError> {
-    given(setting).map_or(Ok(()), |_| Err(error(variable, problem)))
-}
-
 fn parse<T: FromStr>(variable: &'static str, text: &str, expected: &str) -> Result<T, SettingsError> {
     text.parse().map_err(|_| error(variable, format!("{text:?} is not {expected}")))
 }
@@ -277,7 +322,7 @@ fn error(variable: &'static str, problem: impl Into<String>) -> SettingsError {
 mod tests {
     use super::*;
 
-    const VARIABLES: [&str; 18] = [
+    const VARIABLES: [&str; 21] = [
         "ROLE",
         "HOST",
         "PORT",
@@ -288,6 +333,9 @@ mod tests {
         "REPLICATION_TIMEOUT_MS",
         "WRITE_TIMEOUT_MS",
         "DATA_DIR",
+        "CLUSTER_ID",
+        "DISK_RESERVE_BYTES",
+        "CHECKPOINT_LOG_BYTES",
         "SEED",
         "RUNTIME_THREADS",
         "ALLOW_ASYNC",

@@ -5,7 +5,7 @@ use std::fmt;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use kv_core::{Epoch, InvalidKey, NodeId, Version};
-use kv_replication::engine::{Position, ReadError};
+use kv_replication::engine::{Position, ReadError, Stopped};
 use kv_replication::{ClusterId, ConfirmError, Identity, Refusal, StartProblem, WriteError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -121,6 +121,9 @@ pub enum ApiError {
     /// A follower refused its leader.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The node ends, or its disk has failed.
+    #[error("{0}")]
+    Stopped(#[from] Stopped),
     /// A follower has no room for a write that came without an epoch.
     #[error("{}", Refusal::DiskFull)]
     DiskFull,
@@ -188,6 +191,7 @@ impl ApiError {
             Self::DiskFull | Self::Write(WriteError::DiskFull) => {
                 (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage")
             }
+            Self::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
             Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
             Self::Unconfirmed(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
@@ -203,7 +207,9 @@ impl ApiError {
     pub(crate) fn response(&self, is_write: bool) -> Response<ReplyBody> {
         let (status, code) = self.status();
         let outcome = match self {
-            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped) | Self::NotText => Outcome::Unknown,
+            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped)
+            | Self::Stopped(_)
+            | Self::NotText => Outcome::Unknown,
             _ => Outcome::NotApplied,
         };
         let body = ErrorBody {

@@ -27,7 +27,7 @@ pub(crate) async fn answer(service: &Service, path: &str, request: hyper::Reques
         return Ok(respond(wire::CONTENT_TYPE, wire::encode_digest(&digest)));
     }
     let request = decode(path, &body).map_err(invalid)?;
-    Ok(respond(wire::CONTENT_TYPE, encode(&follower.request(request)?)))
+    Ok(respond(wire::CONTENT_TYPE, encode(&follower.request(request).await??)))
 }
 
 fn decode(path: &str, body: &Bytes) -> Result<Request, WireError> {

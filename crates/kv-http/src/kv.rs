@@ -121,7 +121,7 @@ pub(crate) async fn replicate(service: &Service, request: Request<Incoming>) -> 
         return Err(ApiError::InvalidBody(format!("the version must be 1 to {VERSION_MAX}")));
     }
     let entry = command(service, &body.key, &body.value)?.into_entry(Epoch::ZERO, body.version);
-    match follower.adopt(&entry) {
+    match follower.adopt(&entry).await? {
         Adopted::Now(version) => Ok(respond(JSON, to_json(&Replicated { key: &body.key, version })?)),
         Adopted::Claimed { promised } => Err(ApiError::Claimed { promised }),
         Adopted::DiskFull => Err(ApiError::DiskFull),
@@ -140,7 +140,7 @@ pub(crate) async fn reset(service: &Service, request: &Request<Incoming>, arrive
             let deadline = arrived + leader.write_timeout;
             leader.handle.write_until(Command::clear(), deadline).await.map_err(ApiError::Write)?;
         }
-        Node::Follower(follower) => follower.reset(),
+        Node::Follower(follower) => follower.reset().await?,
     }
     Ok(respond(JSON, r#"{"status":"ok"}"#))
 }

@@ -18,12 +18,12 @@ use crate::common::raw::{Raw, get, put, put_request, request};
 use crate::common::{CLUSTER, Cluster, PATIENCE, Server, eventually, node_address, serve_follower};
 
 /// A follower that holds, under the name of the cluster's leader, what that has never written.
-fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) -> FollowerHandle {
+async fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) -> FollowerHandle {
     let decoy = common::follower(id);
     let (to, epoch) = (decoy.holds().identity, cluster.handle.epoch());
     let head = Head { to, cluster: CLUSTER, epoch };
     let groups = Arc::new(vec![Group { since: head.epoch, write: 1, followers: vec!["decoy".to_owned()] }]);
-    decoy.request(Request::Claim(Claim { head, renames: None, groups })).unwrap();
+    decoy.request(Request::Claim(Claim { head, renames: None, groups })).await.unwrap().unwrap();
     let put = |&(version, key, value): &(Version, &str, &str)| {
         let command = Command::put(Key::parse(key).unwrap(), value.as_bytes()).unwrap();
         command.into_entry(epoch, version)
@@ -31,7 +31,7 @@ fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) -> Follo
     let entries: Vec<_> = entries.iter().map(put).collect();
     let mark = entries.last().unwrap().version();
     let append = Append { head, stage: Stage::Serving, counted: true, mark, entries };
-    decoy.request(Request::Append(append)).unwrap();
+    decoy.request(Request::Append(append)).await.unwrap().unwrap();
     decoy
 }
 
@@ -76,7 +76,7 @@ async fn different_nodes_are_shown_with_what_they_hold() {
     for (key, value) in [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")] {
         assert_eq!(cluster.put(key, value).await.status, 200);
     }
-    let others = decoy(&cluster, 9, &[(1, "a", "1"), (2, "b", "two"), (3, "e", "3"), (4, "d", "4")]);
+    let others = decoy(&cluster, 9, &[(1, "a", "1"), (2, "b", "two"), (3, "e", "3"), (4, "d", "4")]).await;
     let decoy = Server::start(Node::Follower(others), ServerConfig::default()).await;
     let server = with_followers(&cluster, &[cluster.followers[0].address, decoy.address]).await;
     let reply = get(server.address, "/parity?timeout_ms=30000").await;
@@ -115,7 +115,8 @@ async fn of_many_differences_the_first_are_named() {
         assert_eq!(cluster.put(key, "v").await.status, 200);
     }
     let entries: Vec<_> = (1..).zip(&keys).map(|(version, key)| (version, key.as_str(), "w")).collect();
-    let decoy = Server::start(Node::Follower(decoy(&cluster, 9, &entries)), ServerConfig::default()).await;
+    let decoy =
+        Server::start(Node::Follower(decoy(&cluster, 9, &entries).await), ServerConfig::default()).await;
     let server = with_followers(&cluster, &[decoy.address]).await;
     let body = get(server.address, "/parity?timeout_ms=30000").await.json();
     let differences = body["differences"].as_array().unwrap();

@@ -302,7 +302,7 @@ async fn the_endpoints_of_a_leader_take_only_what_they_know() {
     }
     assert_eq!(node.holds(), follower(1).holds(), "nothing was taken");
 
-    assert!(node.request(Request::Claim(claim())).is_ok());
+    assert!(node.request(Request::Claim(claim())).await.unwrap().is_ok());
     let taken = ask(server.address, &request("POST", wire::APPEND_PATH, &TYPE, Some(&message))).await;
     assert_eq!((taken.status, taken.header("content-type")), (200, Some(wire::CONTENT_TYPE)));
     assert_eq!(wire::decode_held(&taken.body), Ok(node.holds()));
@@ -313,7 +313,7 @@ async fn the_endpoints_of_a_leader_take_only_what_they_know() {
 #[tokio::test]
 async fn a_refusal_has_its_own_status_code_and_facts() {
     let (server, node) = serve_follower(1).await;
-    assert!(matches!(node.request(Request::Claim(claim())), Ok(Answer::Standing(_))));
+    assert!(matches!(node.request(Request::Claim(claim())).await, Ok(Ok(Answer::Standing(_)))));
     let send = async |append: &Append| {
         let body = wire::encode_append(append);
         ask(server.address, &request("POST", wire::APPEND_PATH, &TYPE, Some(&body))).await

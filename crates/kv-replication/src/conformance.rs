@@ -138,8 +138,8 @@ async fn every_kind_of_entry_arrives_as_it_was_sent<H: Harness>() {
 
     // The same request, handed over without a transport, must lead to the same state.
     let twin = FollowerHandle::new(NodeId(2), FollowerConfig::default());
-    assert!(twin.request(claim(1)).is_ok());
-    assert_eq!(twin.request(Request::Append(request)), Ok(Answer::Held(reply.clone())));
+    assert!(twin.request(claim(1)).await.is_ok_and(|reply| reply.is_ok()));
+    assert_eq!(twin.request(Request::Append(request)).await, Ok(Ok(Answer::Held(reply.clone()))));
     assert_eq!(nodes.get(1).map(FollowerHandle::dump), Some(twin.dump()));
     assert_eq!((reply.mark, format!("{:?}", reply.ranges).as_str()), (6, "{1-6 9}"));
     assert_eq!((reply.counts, reply.promised), (true, EPOCH));

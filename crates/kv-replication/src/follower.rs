@@ -14,8 +14,8 @@ use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, Version};
 use crate::overlay::Overlay;
 use crate::planted::Bug;
 use crate::{
-    Answer, Append, Claim, Durable, FollowerConfig, Group, HELD_RANGES_MAX, Held, Identity, Image, Meta,
-    RangeSet, Record, Reply, Request, Stage, Standing,
+    Answer, Append, CheckpointHead, Claim, Durable, FollowerConfig, Group, HELD_RANGES_MAX, Held, Identity,
+    Image, Meta, RangeSet, Record, Reply, Request, Stage, Standing,
 };
 
 /// Holds what a leader sends, and says what it holds.
@@ -152,6 +152,12 @@ impl Follower {
         (self.mark >= self.whole_from && self.meta.diverged.is_none()).then_some(self.mark)
     }
 
+    /// Its store shows nothing above this version, or above its mark.
+    #[must_use]
+    pub fn whole_from(&self) -> Version {
+        self.whole_from.max(self.mark)
+    }
+
     /// What it holds without a gap from version 1.
     #[must_use]
     pub fn watermark(&self) -> Version {
@@ -174,6 +180,17 @@ impl Follower {
     #[must_use]
     pub fn pending_len(&self) -> usize {
         self.pending.len()
+    }
+
+    /// What a checkpoint holds beside [`Follower::store`]: all records so far amount to both.
+    #[must_use]
+    pub fn checkpoint_head(&self) -> CheckpointHead {
+        CheckpointHead {
+            meta: self.meta.clone(),
+            mark: self.mark,
+            whole_from: self.whole_from,
+            pending: self.pending.above(0).cloned().collect(),
+        }
     }
 
     /// What it would answer to an append.

@@ -64,6 +64,8 @@ mod memory;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 #[cfg(feature = "engine")]
+mod storage;
+#[cfg(feature = "engine")]
 mod transport;
 
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
@@ -80,10 +82,12 @@ pub use message::{
     Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,
     Refusal, Reply, Request, Stage, Standing,
 };
-pub use persist::{Durable, Image, Meta, Record};
+pub use persist::{CheckpointHead, Durable, Image, Meta, Record};
 pub use planted::{Bug, Planted};
 pub use quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
 pub use range_set::RangeSet;
+#[cfg(feature = "engine")]
+pub use storage::{Checkpoint, Storage, StorageError};
 pub use time::Time;
 #[cfg(feature = "engine")]
 pub use transport::{Transport, TransportError};

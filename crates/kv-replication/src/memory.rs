@@ -48,6 +48,6 @@ impl Transport for MemoryTransport {
             return Err(TransportError::Broken("the wire is cut".to_owned()));
         }
         let node = lock(&wire.follower).clone();
-        Ok(node.request(request))
+        node.request(request).await.map_err(|stopped| TransportError::Broken(stopped.to_string()))
     }
 }

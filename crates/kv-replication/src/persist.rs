@@ -85,6 +85,19 @@ pub struct Image {
     pub pending: BTreeMap<Version, Entry>,
 }
 
+/// All that a checkpoint holds beside the state.
+#[derive(Clone, Debug)]
+pub struct CheckpointHead {
+    /// The small things.
+    pub meta: Meta,
+    /// Everything up to here is in the state.
+    pub mark: Version,
+    /// The state shows nothing above this version, or above what it shows later.
+    pub whole_from: Version,
+    /// What is held above the mark, in order.
+    pub pending: Vec<Entry>,
+}
+
 impl<T> Durable<T> {
     /// The result of a node that keeps nothing but memory: there is nothing to wait for.
     pub fn in_memory(self) -> T {
@@ -152,18 +165,24 @@ impl Image {
             Record::Mark(mark) => self.advance_mark(mark),
             Record::Void(epoch) => self.pending.retain(|_, entry| entry.epoch() == epoch),
             Record::Replace { base, through, entries } => {
-                self.whole_from = through;
-                self.store = Store::new();
-                entries.iter().for_each(|entry| _ = self.store.apply(entry));
-                self.store.prune(base);
-                self.mark = base;
-                self.pending = self.pending.split_off(&(base + 1));
+                let mut store = Store::new();
+                entries.iter().for_each(|entry| _ = store.apply(entry));
+                self.replace(base, through, store);
             }
             Record::Wipe => {
                 let meta = self.meta.clone();
                 *self = Self { meta, ..Self::new(self.meta.identity.node) };
             }
         }
+    }
+
+    /// As [`Record::Replace`], with a state that has been put together already.
+    pub fn replace(&mut self, base: Version, through: Version, store: Store) {
+        self.whole_from = through;
+        self.store = store;
+        self.store.prune(base);
+        self.mark = base;
+        self.pending = self.pending.split_off(&(base + 1));
     }
 
     fn hold(&mut self, entry: Entry) {

@@ -1,20 +1,46 @@
 //! A follower that is shared.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kv_core::{Entry, NodeId, Version};
+use thiserror::Error;
+use tokio::sync::oneshot;
 
+use super::disk::{self, Disk, Part};
 use super::freshness::Freshness;
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
-use crate::{Adopted, Follower, FollowerConfig, Held, Reply, Request, Stage, Standing, Time};
+use crate::{
+    Adopted, Durable, Follower, FollowerConfig, Held, Image, Reply, Request, Stage, Standing, Storage,
+    StorageError, Time,
+};
 
-/// A [`Follower`] without a disk that several tasks can use. Clones share it.
+/// A [`Follower`] that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]
 pub struct FollowerHandle {
     clock: Clock,
     core: Arc<Mutex<Core>>,
+    /// None on a node that keeps nothing but memory.
+    disk: Option<Arc<Owner>>,
+}
+
+/// The node has ended, or its disk has failed: nobody knows what became of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the node has stopped")]
+pub struct Stopped;
+
+/// Ends the thread of the disk with the last handle.
+#[derive(Debug)]
+struct Owner(Disk<Waiter>);
+
+type Waiter = oneshot::Sender<()>;
+
+/// What the thread of the disk knows of the node.
+struct Behind {
+    core: Arc<Mutex<Core>>,
+    disk: Disk<Waiter>,
 }
 
 #[derive(Debug)]
@@ -57,57 +83,107 @@ pub struct FollowerStatus {
 }
 
 impl FollowerHandle {
-    /// A follower that has just started, without memory. Draw `node` anew for every start.
+    /// A follower that has just started, without memory and without a disk. Draw `node` anew for every
+    /// start.
     #[must_use]
     pub fn new(node: NodeId, mut config: FollowerConfig) -> Self {
         config.durable = false; // nothing here writes records down
-        let core = Core {
-            follower: Follower::new(node, config),
-            heard: None,
-            freshness: Freshness::default(),
-            waits: Waits::default(),
-        };
-        Self { clock: Clock::start(), core: Arc::new(Mutex::new(core)) }
+        Self { clock: Clock::start(), core: Core::shared(Follower::new(node, config)), disk: None }
     }
 
-    /// Answers a leader's request.
+    /// A follower with a disk, as the node that the disk knows. It answers nothing before the disk has
+    /// what the answer promises; [`FollowerHandle::disk_failed`] tells when that can no longer be.
     ///
     /// # Errors
-    /// [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
-    pub fn request(&self, request: Request) -> Reply {
+    /// If the system gives no thread for the disk.
+    pub fn restart(image: Image, mut config: FollowerConfig, storage: Box<dyn Storage>) -> io::Result<Self> {
+        config.durable = true;
+        let core = Core::shared(Follower::restart(image, config));
+        let disk = Disk::new();
+        disk.start(storage, Arc::new(Behind { core: Arc::clone(&core), disk: disk.clone() }))?;
+        Ok(Self { clock: Clock::start(), core, disk: Some(Arc::new(Owner(disk))) })
+    }
+
+    /// Answers a leader's request, as soon as what the answer promises is durable. What has been begun is
+    /// done, also if nobody waits for the answer any more.
+    ///
+    /// # Errors
+    /// [`Stopped`]; the reply may be a [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
+    pub async fn request(&self, request: Request) -> Result<Reply, Stopped> {
         let (is_from_leader, is_claim) = (request.head().is_some(), matches!(request, Request::Claim(_)));
         // Before it has recovered, a leader does not know yet how much was committed.
         let told = match &request {
             Request::Append(append) if append.stage == Stage::Serving => Some(append.mark),
             _ => None,
         };
-        let mut core = lock(&self.core);
-        let reply = core.follower.handle(request).in_memory();
-        if is_from_leader && reply.is_ok() {
-            if is_claim {
-                core.freshness.new_leader();
+        self.durably(|core| {
+            let done = core.follower.handle(request);
+            if is_from_leader && done.then.is_ok() {
+                if is_claim {
+                    core.freshness.new_leader();
+                }
+                core.hear(self.clock.now(), told);
             }
-            core.hear(self.clock.now(), told);
-        }
-        reply
+            done
+        })
+        .await
     }
 
     /// See [`Follower::adopt`].
-    #[must_use]
-    pub fn adopt(&self, entry: &Entry) -> Adopted {
-        lock(&self.core).follower.adopt(entry).in_memory()
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn adopt(&self, entry: &Entry) -> Result<Adopted, Stopped> {
+        self.durably(|core| core.follower.adopt(entry)).await
     }
 
     /// See [`Follower::reset`].
-    pub fn reset(&self) {
-        let mut core = lock(&self.core);
-        core.follower.reset().in_memory();
-        core.freshness = Freshness::default();
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn reset(&self) -> Result<(), Stopped> {
+        self.durably(|core| {
+            core.freshness = Freshness::default();
+            core.follower.reset()
+        })
+        .await
     }
 
-    /// See [`Follower::set_disk_full`].
+    /// See [`Follower::set_disk_full`]. The thread of its disk does so, too.
     pub fn set_disk_full(&self, full: bool) {
         lock(&self.core).follower.set_disk_full(full);
+    }
+
+    /// Waits until its disk has failed: from then on nothing is acknowledged any more, and the process
+    /// should end. A node without a disk waits for ever.
+    pub async fn disk_failed(&self) -> Arc<StorageError> {
+        match &self.disk {
+            Some(owner) => owner.0.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes down what is queued, and gives the disk free. To be called when nothing is asked any more;
+    /// it blocks.
+    pub fn close(&self) {
+        if let Some(owner) = &self.disk {
+            owner.0.finish();
+        }
+    }
+
+    /// Does something, and gives the result when the records are durable.
+    async fn durably<R>(&self, act: impl FnOnce(&mut Core) -> Durable<R>) -> Result<R, Stopped> {
+        let (then, wait) = {
+            let mut core = lock(&self.core);
+            let Durable { records, then } = act(&mut core);
+            let Some(owner) = &self.disk else { return Ok(then) };
+            let (waiter, released) = oneshot::channel();
+            (then, owner.0.write(records, waiter).is_none().then_some(released))
+        };
+        if let Some(released) = wait {
+            released.await.map_err(|_| Stopped)?;
+        }
+        Ok(then)
     }
 
     /// Everything that an operator wants to see, at one moment.
@@ -161,6 +237,11 @@ impl FollowerHandle {
 }
 
 impl Core {
+    fn shared(follower: Follower) -> Arc<Mutex<Self>> {
+        let (freshness, waits) = (Freshness::default(), Waits::default());
+        Arc::new(Mutex::new(Self { follower, heard: None, freshness, waits }))
+    }
+
     /// Its leader has spoken, and perhaps told its commit mark.
     fn hear(&mut self, now: Time, told: Option<Version>) {
         self.heard = Some(now);
@@ -169,6 +250,41 @@ impl Core {
             None => self.freshness.catch_up(self.follower.mark()),
         }
         waits::release(self);
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl disk::Node for Behind {
+    type Waiter = Waiter;
+
+    fn release(&self, waiters: Vec<Waiter>) {
+        for waiter in waiters {
+            let _ = waiter.send(()); // nobody may be waiting any more
+        }
+    }
+
+    fn want_checkpoint(&self) {
+        let core = lock(&self.core);
+        self.disk.begin_checkpoint(core.follower.checkpoint_head());
+    }
+
+    fn part(&self, after: Option<&str>) -> Part {
+        let core = lock(&self.core);
+        Part::of(core.follower.store(), after, core.follower.whole_from())
+    }
+
+    fn set_full(&self, full: bool) {
+        if full {
+            tracing::error!("the disk is full: nothing more is taken until there is space");
+        } else {
+            tracing::info!("the disk has space again");
+        }
+        lock(&self.core).follower.set_disk_full(full);
     }
 }
 

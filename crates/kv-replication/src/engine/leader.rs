@@ -11,11 +11,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::alarm::Alarm;
+use super::disk::{self, Disk, Part};
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
 use crate::{
-    AttemptId, ClusterId, Committed, ConfirmError, Event, Input, Leader, LeaderConfig, LinkStatus, Output,
-    Phase, ReadId, Request, StartProblem, Time, Transport, WriteError, WriteId,
+    AttemptId, ClusterId, Committed, ConfirmError, Event, Image, Input, Leader, LeaderConfig, LinkStatus,
+    Output, PersistId, Phase, ReadId, Record, Request, StartProblem, Storage, StorageError, Time, Transport,
+    WriteError, WriteId,
 };
 
 pub(super) type Answer = Result<Committed, WriteError>;
@@ -70,6 +72,7 @@ struct Owner {
 struct Shared {
     clock: Clock,
     core: Mutex<Core>,
+    disk: Option<Disk<PersistId>>,
     /// The loop has something to do.
     wake: Arc<Notify>,
 }
@@ -82,6 +85,9 @@ pub(super) struct Core {
     pub(super) next_write: u64,
     pub(super) next_read: u64,
     waits: Waits<Goal>,
+    /// None on a node that keeps nothing but memory.
+    disk: Option<Disk<PersistId>>,
+    wants_checkpoint: bool,
     ended: bool,
 }
 
@@ -110,21 +116,72 @@ impl LeaderHandle {
         transport: T,
     ) -> io::Result<Self> {
         let config = LeaderConfig { durable: false, ..config };
+        Self::run(Leader::new(node, cluster, config), transport, None)
+    }
+
+    /// Starts a leader with a disk, as the node that the disk knows. Draw `cluster` anew for every start.
+    /// Nothing is acknowledged before the disk has it; [`LeaderHandle::disk_failed`] tells when that can no
+    /// longer be.
+    ///
+    /// # Errors
+    /// If the system gives no thread for the timer, or for the disk.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn restart<T: Transport>(
+        image: Image,
+        cluster: ClusterId,
+        config: LeaderConfig,
+        transport: T,
+        storage: Box<dyn Storage>,
+    ) -> io::Result<Self> {
+        let config = LeaderConfig { durable: true, ..config };
+        Self::run(Leader::restart(image, cluster, config), transport, Some(storage))
+    }
+
+    fn run<T: Transport>(
+        leader: Leader,
+        transport: T,
+        storage: Option<Box<dyn Storage>>,
+    ) -> io::Result<Self> {
+        let disk = storage.as_ref().map(|_| Disk::new());
         let core = Core {
-            leader: Leader::new(node, cluster, config),
+            leader,
             waiters: BTreeMap::new(),
             readers: BTreeMap::new(),
             attempts: BTreeMap::new(),
             next_write: 0,
             next_read: 0,
             waits: Waits::default(),
+            disk: disk.clone(),
+            wants_checkpoint: false,
             ended: false,
         };
-        let shared =
-            Arc::new(Shared { clock: Clock::start(), core: Mutex::new(core), wake: Arc::new(Notify::new()) });
+        let wake = Arc::new(Notify::new());
+        let shared = Arc::new(Shared { clock: Clock::start(), core: Mutex::new(core), wake, disk });
+        if let (Some(disk), Some(storage)) = (&shared.disk, storage) {
+            disk.start(storage, Arc::clone(&shared))?;
+        }
         let alarm = Alarm::spawn(shared.clock, Arc::clone(&shared.wake))?;
         tokio::spawn(run(Arc::clone(&shared), alarm, Arc::new(transport)));
         Ok(Self { owner: Arc::new(Owner { shared }) })
+    }
+
+    /// Waits until its disk has failed: from then on nothing is acknowledged any more, and the process
+    /// should end. A node without a disk waits for ever.
+    pub async fn disk_failed(&self) -> Arc<StorageError> {
+        match &self.owner.shared.disk {
+            Some(disk) => disk.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes down what is queued, and gives the disk free. To be called when nothing is asked any more;
+    /// it blocks.
+    pub fn close(&self) {
+        if let Some(disk) = &self.owner.shared.disk {
+            disk.finish();
+        }
     }
 
     /// From now on writes are refused; those that have a version go on.
@@ -218,6 +275,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         lock(&self.shared.core).ended = true;
         self.shared.wake.notify_one();
+        self.shared.disk.iter().for_each(Disk::close);
     }
 }
 
@@ -240,6 +298,56 @@ impl Shared {
     fn handle(&self, input: Input) {
         lock(&self.core).leader.handle(self.clock.now(), input);
         self.wake.notify_one();
+    }
+}
+
+impl disk::Node for Shared {
+    type Waiter = PersistId;
+
+    fn release(&self, waiters: Vec<PersistId>) {
+        if let Some(id) = waiters.into_iter().max() {
+            self.handle(Input::Persisted { id });
+        }
+    }
+
+    fn want_checkpoint(&self) {
+        let news = !std::mem::replace(&mut lock(&self.core).wants_checkpoint, true);
+        if news {
+            self.wake.notify_one();
+        }
+    }
+
+    fn part(&self, after: Option<&str>) -> Part {
+        let core = lock(&self.core);
+        Part::of(core.leader.store(), after, core.leader.newest_committed())
+    }
+
+    fn set_full(&self, full: bool) {
+        self.handle(Input::Disk { full });
+    }
+}
+
+impl Core {
+    /// Hands records over to the disk. On a leader without one there are none.
+    fn persist(&mut self, now: Time, id: PersistId, records: Vec<Record>) {
+        let done = match &self.disk {
+            Some(disk) => disk.write(records, id),
+            None => Some(id),
+        };
+        if let Some(id) = done {
+            self.leader.handle(now, Input::Persisted { id });
+        }
+    }
+
+    /// When every record has been handed over, a checkpoint may begin.
+    fn begin_checkpoint(&mut self) {
+        if !self.wants_checkpoint {
+            return;
+        }
+        if let (Some(disk), Some(head)) = (&self.disk, self.leader.checkpoint_head()) {
+            self.wants_checkpoint = false;
+            disk.begin_checkpoint(head);
+        }
     }
 }
 
@@ -293,11 +401,11 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
                     let _ = reader.send(result); // nobody may be waiting any more
                 }
             }
-            // Only a durable leader has any, and this loop runs none.
-            Output::Persist { id, .. } => core.leader.handle(now, Input::Persisted { id }),
+            Output::Persist { id, records } => core.persist(now, id, records),
             Output::Event(event) => events.push(event),
         }
     }
+    core.begin_checkpoint();
     let timeout = core.leader.poll_timeout();
     waits::release(&mut *core);
     drop(core);

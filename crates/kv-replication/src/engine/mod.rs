@@ -3,12 +3,16 @@
 //! [`LeaderHandle`] drives a [`Leader`](crate::Leader) over a [`Transport`](crate::Transport);
 //! [`FollowerHandle`] guards a [`Follower`](crate::Follower). Both are cheap to clone.
 //!
+//! With a [`Storage`](crate::Storage) a node is durable: [`LeaderHandle::restart`],
+//! [`FollowerHandle::restart`].
+//!
 //! A write belongs to the leader as soon as it is handed over: whoever drops the future of
 //! [`LeaderHandle::write`] loses the answer, never the write.
 
 mod alarm;
 mod clock;
 mod digest;
+mod disk;
 mod follower;
 mod follower_reads;
 mod freshness;
@@ -22,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
 pub use digest::PeerDigest;
-pub use follower::{FollowerHandle, FollowerStatus};
+pub use follower::{FollowerHandle, FollowerStatus, Stopped};
 pub use leader::{LeaderHandle, LeaderStatus};
 pub use read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 pub use waits::WAITERS_MAX;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kv_core::{Entry, Version};
 
-use super::{Leader, Output, PersistId};
-use crate::{Record, Time};
+use super::{Leader, Output, PersistId, Phase};
+use crate::{CheckpointHead, Record, Time};
 
 /// The leader's own copy.
 #[derive(Debug)]
@@ -59,6 +59,19 @@ impl Disk {
 }
 
 impl Leader {
+    /// What a checkpoint holds beside [`Leader::store`]: all that the outputs so far have written down
+    /// amounts to both, once every output has been taken. None while it starts: then the state may be
+    /// replaced at any time.
+    #[must_use]
+    pub fn checkpoint_head(&self) -> Option<CheckpointHead> {
+        (self.phase == Phase::Serving).then(|| CheckpointHead {
+            meta: self.meta.clone(),
+            mark: self.mark,
+            whole_from: self.newest_committed,
+            pending: self.log.entries().filter(|entry| entry.version() > self.mark).cloned().collect(),
+        })
+    }
+
     /// The leader's own copy of `version` is as durable as this node promises.
     pub(super) fn holds(&self, version: Version) -> bool {
         !self.config.durable || version <= self.disk.durable

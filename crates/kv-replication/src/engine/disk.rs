@@ -1,0 +1,382 @@
+//! The thread that writes a node's records down.
+//!
+//! It takes all that has been queued, writes it, syncs once, and then lets out everything that waited for
+//! it: the more comes together, the less a sync costs each. A checkpoint is written by a thread of its
+//! own, which reads the state part by part.
+//!
+//! The queue has no limit of its own. What is in it belongs to requests or writes that wait for it, and
+//! those are limited: on a leader by `window_entries_max`, on a follower by what leaders may have under
+//! way at once.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use kv_core::{Entry, Store, Version};
+use tokio::sync::Notify;
+
+use super::lock;
+use crate::{Checkpoint, CheckpointHead, Record, Storage, StorageError};
+
+/// How long the disk is left alone before it is asked again how much space there is.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Jobs between two such questions, when there is no time to rest.
+const LOOK_JOBS: u64 = 2_000;
+
+/// A node, as its disk sees it.
+pub(super) trait Node: Send + Sync + 'static {
+    /// What waits for something to be durable.
+    type Waiter: Send;
+
+    /// These need wait no more.
+    fn release(&self, waiters: Vec<Self::Waiter>);
+    /// A checkpoint is wanted: [`Disk::begin_checkpoint`] at the next good moment.
+    fn want_checkpoint(&self);
+    /// A part of the state, in key order.
+    fn part(&self, after: Option<&str>) -> Part;
+    /// There is little space, or enough again.
+    fn set_full(&self, is_full: bool);
+}
+
+/// A part of the state.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) entries: Vec<Entry>,
+    /// The key after which the next one begins; none if this was the last.
+    pub(super) next: Option<String>,
+    /// Nothing in the state is above this version by now.
+    pub(super) through: Version,
+}
+
+/// What one look at the state takes.
+const PART_STEPS_MAX: usize = 1_024;
+const PART_BYTES_MAX: usize = 256 << 10;
+
+impl Part {
+    /// The next part of a store that shows nothing above `through`.
+    pub(super) fn of(store: &Store, after: Option<&str>, through: Version) -> Self {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for (steps, (key, item)) in store.entries("", after).enumerate() {
+            if let Some(item) = item {
+                bytes += item.entry.frame().len();
+                entries.push(item.entry.clone());
+            }
+            if steps + 1 >= PART_STEPS_MAX || bytes >= PART_BYTES_MAX {
+                return Self { entries, next: Some(key.to_owned()), through };
+            }
+        }
+        Self { entries, next: None, through }
+    }
+}
+
+/// The queue of the thread. Clones share it.
+pub(super) struct Disk<W> {
+    shared: Arc<Shared<W>>,
+}
+
+struct Shared<W> {
+    queue: Mutex<Queue<W>>,
+    /// The thread has something to do.
+    filled: Condvar,
+    /// Something has become durable, or has failed.
+    moved: Condvar,
+    failed: Notify,
+}
+
+struct Queue<W> {
+    jobs: VecDeque<Job<W>>,
+    /// Jobs that were ever queued.
+    queued: u64,
+    /// The newest of them that must be synced.
+    firm: u64,
+    /// All up to this one are done, and durable if they are to be.
+    done: u64,
+    is_closed: bool,
+    error: Option<Arc<StorageError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Job<W> {
+    Write { records: Vec<Record>, waiter: Option<W>, is_firm: bool },
+    Begin(Box<CheckpointHead>),
+    End,
+}
+
+impl<W> Clone for Disk<W> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<W> fmt::Debug for Disk<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").finish_non_exhaustive()
+    }
+}
+
+impl<W: Send + 'static> Disk<W> {
+    pub(super) fn new() -> Self {
+        let queue = Queue {
+            jobs: VecDeque::new(),
+            queued: 0,
+            firm: 0,
+            done: 0,
+            is_closed: false,
+            error: None,
+            thread: None,
+        };
+        let shared = Shared {
+            queue: Mutex::new(queue),
+            filled: Condvar::new(),
+            moved: Condvar::new(),
+            failed: Notify::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Starts the thread.
+    pub(super) fn start<N: Node<Waiter = W>>(
+        &self,
+        storage: Box<dyn Storage>,
+        node: Arc<N>,
+    ) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let run = move || {
+            let mut worker = Worker { shared, node, storage, is_full: false };
+            if let Err(error) = worker.run() {
+                worker.shared.fail(error);
+            }
+        };
+        let thread = thread::Builder::new().name("kv-disk".to_owned()).spawn(run)?;
+        lock(&self.shared.queue).thread = Some(thread);
+        Ok(())
+    }
+
+    /// Queues records; `waiter` is released when they and all earlier ones are as durable as they have to
+    /// be. Gives it back if that is so already. To be called under the lock of the node, so that records
+    /// are written in the order in which they came to be.
+    pub(super) fn write(&self, records: Vec<Record>, waiter: W) -> Option<W> {
+        let is_firm = records.iter().any(|record| !record.is_lazy());
+        let mut queue = lock(&self.shared.queue);
+        let must_wait = is_firm || queue.firm > queue.done;
+        if records.is_empty() && !must_wait {
+            return Some(waiter);
+        }
+        let (waiter, back) = if must_wait { (Some(waiter), None) } else { (None, Some(waiter)) };
+        self.push(&mut queue, Job::Write { records, waiter, is_firm });
+        if is_firm {
+            queue.firm = queue.queued;
+        }
+        back
+    }
+
+    /// A checkpoint begins here: `head` stands for all records so far. Under the lock of the node, too.
+    pub(super) fn begin_checkpoint(&self, head: CheckpointHead) {
+        self.push(&mut lock(&self.shared.queue), Job::Begin(Box::new(head)));
+    }
+
+    /// Waits until the disk has failed.
+    pub(super) async fn failed(&self) -> Arc<StorageError> {
+        loop {
+            let failed = self.shared.failed.notified();
+            if let Some(error) = &lock(&self.shared.queue).error {
+                return Arc::clone(error);
+            }
+            failed.await;
+        }
+    }
+
+    /// Nothing more comes: the thread finishes what is queued, and ends.
+    pub(super) fn close(&self) {
+        lock(&self.shared.queue).is_closed = true;
+        self.shared.filled.notify_all();
+        self.shared.moved.notify_all();
+    }
+
+    /// As [`Disk::close`], and waits for the end.
+    pub(super) fn finish(&self) {
+        self.close();
+        let thread = lock(&self.shared.queue).thread.take();
+        if let Some(thread) = thread {
+            let _ = thread.join(); // what went wrong has been told
+        }
+    }
+
+    fn push(&self, queue: &mut Queue<W>, job: Job<W>) {
+        queue.queued += 1;
+        queue.jobs.push_back(job);
+        self.shared.filled.notify_one();
+    }
+}
+
+impl<W> Shared<W> {
+    fn fail(&self, error: StorageError) {
+        let mut queue = lock(&self.queue);
+        queue.error.get_or_insert_with(|| Arc::new(error));
+        queue.is_closed = true;
+        drop(queue);
+        self.filled.notify_all();
+        self.moved.notify_all();
+        self.failed.notify_waiters();
+    }
+}
+
+struct Worker<N: Node> {
+    shared: Arc<Shared<N::Waiter>>,
+    node: Arc<N>,
+    storage: Box<dyn Storage>,
+    is_full: bool,
+}
+
+impl<N: Node> Worker<N> {
+    fn run(&mut self) -> Result<(), StorageError> {
+        let mut checkpoint: Option<JoinHandle<()>> = None;
+        let mut looked_at = 0;
+        self.look()?;
+        loop {
+            let (jobs, last, is_closed) = self.next_jobs();
+            let idle = jobs.is_empty();
+            self.execute(jobs, last, &mut checkpoint)?;
+            if is_closed && idle {
+                if let Some(checkpoint) = checkpoint.take() {
+                    let _ = checkpoint.join(); // whoever uses the disk next must not find it at work
+                }
+                self.storage.sync()?;
+                return self.storage.rest();
+            }
+            if idle || last >= looked_at + LOOK_JOBS {
+                looked_at = last;
+                self.look()?;
+            }
+            if idle {
+                self.storage.rest()?;
+            }
+            if !is_busy(&checkpoint) && self.storage.wants_checkpoint() {
+                self.node.want_checkpoint();
+            }
+        }
+    }
+
+    /// All that is queued, as soon as there is something; nothing after a while, and at the end.
+    fn next_jobs(&self) -> (VecDeque<Job<N::Waiter>>, u64, bool) {
+        let mut queue = lock(&self.shared.queue);
+        if queue.jobs.is_empty() && !queue.is_closed {
+            let waited = self.shared.filled.wait_timeout(queue, LOOK_INTERVAL);
+            queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        (std::mem::take(&mut queue.jobs), queue.queued, queue.is_closed)
+    }
+
+    fn execute(
+        &mut self,
+        jobs: VecDeque<Job<N::Waiter>>,
+        last: u64,
+        checkpoint: &mut Option<JoinHandle<()>>,
+    ) -> Result<(), StorageError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let (mut waiters, mut must_sync) = (Vec::new(), false);
+        for job in jobs {
+            match job {
+                Job::Write { records, waiter, is_firm } => {
+                    self.storage.append(records)?;
+                    must_sync |= is_firm;
+                    waiters.extend(waiter);
+                }
+                Job::Begin(_) if is_busy(checkpoint) || !self.storage.wants_checkpoint() => {} // asked for twice
+                Job::Begin(head) => {
+                    let (shared, node) = (Arc::clone(&self.shared), Arc::clone(&self.node));
+                    let begun = self.storage.begin_checkpoint(*head)?;
+                    let write = move || write_checkpoint(&shared, &*node, begun);
+                    let thread = thread::Builder::new().name("kv-checkpoint".to_owned()).spawn(write);
+                    let thread = thread.map_err(|error| StorageError {
+                        what: "cannot start a thread for a checkpoint".to_owned(),
+                        source: error.into(),
+                    });
+                    *checkpoint = Some(thread?);
+                }
+                Job::End => self.storage.end_checkpoint()?,
+            }
+        }
+        if must_sync {
+            self.storage.sync()?;
+        }
+        lock(&self.shared.queue).done = last;
+        self.shared.moved.notify_all();
+        if !waiters.is_empty() {
+            self.node.release(waiters);
+        }
+        Ok(())
+    }
+
+    /// Asks how much space there is, and tells the node if that is news.
+    fn look(&mut self) -> Result<(), StorageError> {
+        let is_full = self.storage.is_low()?;
+        if is_full != self.is_full {
+            self.is_full = is_full;
+            self.node.set_full(is_full);
+        }
+        Ok(())
+    }
+}
+
+fn is_busy(checkpoint: &Option<JoinHandle<()>>) -> bool {
+    checkpoint.as_ref().is_some_and(|thread| !thread.is_finished())
+}
+
+/// Writes the state beside the log, and hands the checkpoint over.
+fn write_checkpoint<N: Node>(shared: &Shared<N::Waiter>, node: &N, mut checkpoint: Box<dyn Checkpoint>) {
+    let mut write = || {
+        let mut after = None;
+        loop {
+            let part = node.part(after.as_deref());
+            checkpoint.add(&part.entries)?;
+            after = part.next;
+            if after.is_none() {
+                return Ok(part.through);
+            }
+            if lock(&shared.queue).is_closed {
+                return Err(None); // the node ends: what is there of it counts for nothing
+            }
+        }
+    };
+    let written = write().and_then(|through| {
+        if !shared.sync() {
+            return Err(None);
+        }
+        checkpoint.finish(through).map_err(Some)
+    });
+    match written {
+        Ok(()) => {
+            let mut queue = lock(&shared.queue);
+            queue.queued += 1;
+            queue.jobs.push_back(Job::End);
+            shared.filled.notify_one();
+        }
+        Err(Some(error)) => shared.fail(error),
+        Err(None) => {}
+    }
+}
+
+impl<W> Shared<W> {
+    /// Waits until all that is queued is durable; false if the node ends before.
+    fn sync(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        if queue.is_closed {
+            return false;
+        }
+        queue.jobs.push_back(Job::Write { records: Vec::new(), waiter: None, is_firm: true });
+        queue.queued += 1;
+        queue.firm = queue.queued;
+        let number = queue.queued;
+        self.filled.notify_one();
+        while queue.done < number && queue.error.is_none() {
+            queue = self.moved.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        queue.error.is_none()
+    }
+}

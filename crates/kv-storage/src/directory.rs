@@ -1,0 +1,145 @@
+//! The files of a data directory, by name.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::OpenError;
+
+/// The form that this build writes.
+const FORMAT: u64 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_NAME: &str = "kv-storage";
+
+/// A data directory that this process has for itself.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// Gives the directory free when it is dropped.
+    _lock: File,
+}
+
+impl Directory {
+    /// Opens it, or makes a new one of a directory that is empty or not there. Says whether it is new.
+    pub(crate) fn open(path: &Path) -> Result<(Self, bool), OpenError> {
+        fs::create_dir_all(path).map_err(OpenError::io("create the directory", path))?;
+        let format = read_format(path)?;
+        if format.is_none() && !holds_nothing(path)? {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        let lock = lock(path)?;
+        match read_format(path)? {
+            Some(found) if found > FORMAT => {
+                return Err(OpenError::Newer { directory: path.to_owned(), found, known: FORMAT });
+            }
+            _ => {}
+        }
+        Ok((Self { path: path.to_owned(), _lock: lock }, format.is_none()))
+    }
+
+    /// From now on the directory is one of a node; to be called when all that a new one needs is there.
+    pub(crate) fn name_format(&self) -> Result<(), OpenError> {
+        let (file, new) = (self.path.join(FORMAT_FILE), self.path.join("FORMAT.new"));
+        let write = || {
+            let mut format = File::create(&new)?;
+            writeln!(format, "{FORMAT_NAME} {FORMAT}")?;
+            format.sync_all()?;
+            fs::rename(&new, &file)?;
+            self.sync()
+        };
+        write().map_err(OpenError::io("write", &file))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn log(&self, segment: u64) -> PathBuf {
+        self.path.join(format!("log-{segment:012}"))
+    }
+
+    pub(crate) fn checkpoint(&self, segment: u64) -> PathBuf {
+        self.path.join(format!("checkpoint-{segment:012}"))
+    }
+
+    pub(crate) fn new_checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.new")
+    }
+
+    pub(crate) fn spare(&self) -> PathBuf {
+        self.path.join("spare")
+    }
+
+    pub(crate) fn new_spare(&self) -> PathBuf {
+        self.path.join("spare.new")
+    }
+
+    /// Numbers of the segments that are there, in order.
+    pub(crate) fn logs(&self) -> Result<Vec<u64>, OpenError> {
+        self.numbers("log-")
+    }
+
+    /// Numbers of the checkpoints that are there, in order: usually one.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<u64>, OpenError> {
+        self.numbers("checkpoint-")
+    }
+
+    /// What the directory lists outlives a loss of power from now on.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Removes a file, if it is there.
+    pub(crate) fn remove(&self, file: &Path) -> io::Result<()> {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn numbers(&self, prefix: &str) -> Result<Vec<u64>, OpenError> {
+        let mut numbers: Vec<u64> =
+            names(&self.path)?.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// The format that a directory has; none if it is no data directory yet.
+fn read_format(path: &Path) -> Result<Option<u64>, OpenError> {
+    let file = path.join(FORMAT_FILE);
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io("read", &file)(error)),
+    };
+    let number = text.strip_prefix(FORMAT_NAME).and_then(|rest| rest.trim().parse().ok());
+    number.map(Some).ok_or_else(|| OpenError::damaged(&file, "it does not name a format"))
+}
+
+/// Nothing is there but what a start may have left that was cut short before the format was named.
+fn holds_nothing(path: &Path) -> Result<bool, OpenError> {
+    let ours = |name: &String| {
+        ["LOCK", "FORMAT.new", "spare", "spare.new", "lost+found"].contains(&name.as_str())
+            || name == "log-000000000001"
+    };
+    Ok(names(path)?.iter().all(ours))
+}
+
+fn names(path: &Path) -> Result<Vec<String>, OpenError> {
+    let list = || -> io::Result<Vec<String>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    list().map_err(OpenError::io("list the directory", path))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = path.join("LOCK");
+    let lock = File::options().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.map_err(OpenError::io("write", &file))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::io("lock", &file)(error)),
+    }
+}

@@ -1,0 +1,52 @@
+//! What a durable node keeps on disk.
+//!
+//! The machines of `kv-replication` say what must be durable, as a sequence of
+//! [`Record`](kv_replication::Record)s; the engine hands them to a [`Storage`]. There are two:
+//!
+//! * [`DiskStorage`]: a directory with a log in segments and a checkpoint of the state.
+//! * [`MemoryStorage`]: the same promises without a disk, for tests and for what is embedded.
+//!
+//!
+//! # The directory
+//!
+//! ```text
+//! FORMAT          which form the rest has
+//! LOCK            held by the process that uses it
+//! checkpoint-N    all that was written before segment N, as a log that was tidied up
+//! log-N, log-N+1  what was written since, in order
+//! spare           an empty segment whose blocks exist already, so that syncing it touches no metadata
+//! ```
+//!
+//! A log is a sequence of [blocks](block), each with a checksum, its number, and the number of the
+//! newest block that was durable when it was written. So at a start, what a crash has torn can be told
+//! from what has rotted: a block that cannot be read is a torn tail, and is cut, unless a later block
+//! says that it was durable; then the directory is refused.
+//!
+//! A checkpoint does not stop the node: the state is read in parts while it changes. It may show some of
+//! what was written after it began, and the log from there on repairs that, since the newest version of a
+//! key wins. It counts from the moment it gets its name.
+//!
+//! # What it does not do
+//!
+//! It runs no thread for writing: the engine does. It cannot notice that the very last durable block of a
+//! process that was killed has rotted, nor that somebody has taken the newest files away. It does not
+//! compress, and does not encrypt.
+
+mod backup;
+mod block;
+mod checkpoint;
+mod directory;
+mod disk;
+mod error;
+mod loader;
+mod log;
+mod memory;
+mod segment;
+mod spare;
+mod step;
+
+pub use backup::{BackupError, BackupSummary, BackupWriter, read_backup, restore, write_backup};
+pub use disk::{DiskConfig, DiskStorage, Opened};
+pub use error::OpenError;
+pub use kv_replication::{Checkpoint, CheckpointHead, Storage, StorageError};
+pub use memory::{MemoryDisk, MemoryStorage};

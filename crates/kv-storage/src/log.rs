@@ -1,0 +1,276 @@
+//! The log: segments, the newest of which is written.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use kv_replication::StorageError;
+
+use crate::block;
+use crate::directory::Directory;
+use crate::error::{OpenError, failed};
+use crate::loader::Loader;
+use crate::segment::{self, Segment};
+use crate::spare::{self, Spares};
+
+/// What is appended is written at the latest when so much has come together.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// The log of a directory, at its end.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    path: PathBuf,
+    /// Where the next block goes.
+    offset: u64,
+    /// Segments that are there, the last of which is written.
+    segments: VecDeque<u64>,
+    /// The first that this process has written: only from there on nothing was torn.
+    own_from: u64,
+    segment_bytes: u64,
+    spares: Spares,
+    /// The next block, with room for its header.
+    buffer: Vec<u8>,
+    /// Its number.
+    next: u64,
+    /// All blocks up to this one are durable.
+    synced: u64,
+    /// The last block says that all before it are durable.
+    rests: bool,
+    /// Bytes of blocks since the last checkpoint began.
+    bytes: u64,
+}
+
+/// What a start has found in the log.
+#[derive(Debug)]
+pub(crate) struct Found {
+    segments: VecDeque<u64>,
+    next: u64,
+    bytes: u64,
+    /// Where a write was cut short.
+    pub(crate) torn: Option<PathBuf>,
+}
+
+impl Found {
+    /// In a new directory.
+    pub(crate) fn nothing() -> Self {
+        Self { segments: VecDeque::new(), next: 1, bytes: 0, torn: None }
+    }
+}
+
+/// Reads everything from segment `first` on, which must be there.
+pub(crate) fn replay(directory: &Directory, first: u64, loader: &mut Loader) -> Result<Found, OpenError> {
+    let mut numbers: Vec<u64> = directory.logs()?.into_iter().filter(|number| *number >= first).collect();
+    if numbers.is_empty() {
+        numbers.push(first + 1); // so that the first is missed
+    }
+    let mut found = Found::nothing();
+    let mut heads = Vec::new();
+    for (number, expected) in numbers.iter().zip(first..) {
+        let path = directory.log(*number);
+        if *number != expected {
+            return Err(OpenError::damaged(&directory.log(expected), "this part of the log is missing"));
+        }
+        heads.push((*number, segment::first_block(&path, *number)?, path));
+    }
+    for (index, (number, head, path)) in heads.iter().enumerate() {
+        let end = heads.get(index + 1).map(|(_, next, _)| *next);
+        let Some(head) = *head else {
+            // The newest may have been begun just before a crash; any other was synced.
+            if end.is_some() || index == 0 {
+                return Err(OpenError::damaged(path, "its header cannot be read"));
+            }
+            let bytes = std::fs::read(path).map_err(OpenError::io("read", path))?;
+            refuse_if_durable(path, bytes.get(segment::HEADER_BYTES..).unwrap_or_default(), found.next)?;
+            break;
+        };
+        if index == 0 {
+            found.next = head;
+        } else if head != found.next {
+            return Err(OpenError::damaged(path, "it does not go on where the segment before it ends"));
+        }
+        found.segments.push_back(*number);
+        read_segment(path, end.flatten(), loader, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Reads one segment, up to block `end` if a later segment says where that is.
+fn read_segment(
+    path: &std::path::Path,
+    end: Option<u64>,
+    loader: &mut Loader,
+    found: &mut Found,
+) -> Result<(), OpenError> {
+    let mut segment = Segment::open(path, found.next)?;
+    while end.is_none_or(|end| segment.next < end) {
+        let Some(block) = segment.read().map_err(OpenError::io("read", path))? else { break };
+        found.bytes += (block::HEADER_BYTES + block.payload.len()) as u64;
+        loader.take_in(&block.payload).map_err(|what| OpenError::damaged(path, what))?;
+    }
+    found.next = segment.next;
+    if end.is_some_and(|end| segment.next < end) {
+        let what = format!("block {} cannot be read, and was durable", segment.next);
+        return Err(OpenError::damaged(path, what));
+    }
+    if end.is_none() {
+        let rest = segment.rest().map_err(OpenError::io("read", path))?;
+        refuse_if_durable(path, &rest, segment.next)?;
+        found.torn = block::begins(&rest, segment.next).then(|| path.to_owned());
+    }
+    Ok(())
+}
+
+fn refuse_if_durable(path: &std::path::Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
+    if block::prove_durable(rest, number) {
+        let what = format!("block {number} cannot be read, and was durable");
+        return Err(OpenError::damaged(path, what));
+    }
+    Ok(())
+}
+
+impl Log {
+    /// Goes on behind what was found, in a new segment: what was torn is never written over, and never
+    /// read again.
+    pub(crate) fn go_on(directory: &Directory, found: Found, segment_bytes: u64) -> Result<Self, OpenError> {
+        // One that was begun just before a crash is begun again.
+        let number = found.segments.back().map_or(1, |last| last + 1);
+        let path = directory.log(number);
+        let spares = Spares::new(directory.spare(), directory.new_spare(), segment_bytes);
+        let mut spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
+        let begin = || -> io::Result<File> {
+            spare::fill(&path, segment_bytes)?;
+            let file = File::options().write(true).open(&path)?;
+            segment::begin(&file, number, found.next)?;
+            file.sync_all()?;
+            directory.sync()?;
+            Ok(file)
+        };
+        let file = begin().map_err(OpenError::io("write", &path))?;
+        spares.prepare().map_err(OpenError::io("write", &directory.spare()))?;
+        let mut segments = found.segments;
+        segments.push_back(number);
+        Ok(Self {
+            file,
+            path,
+            offset: segment::HEADER_BYTES as u64,
+            segments,
+            own_from: number,
+            segment_bytes,
+            spares,
+            buffer: block::new_buffer(),
+            next: found.next,
+            synced: found.next - 1,
+            rests: false,
+            bytes: found.bytes,
+        })
+    }
+
+    /// Puts something behind all that was put before.
+    pub(crate) fn put(
+        &mut self,
+        directory: &Directory,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), StorageError> {
+        put(&mut self.buffer);
+        if self.buffer.len() >= BLOCK_BYTES { self.write(directory) } else { Ok(()) }
+    }
+
+    /// All that was put is durable from now on.
+    pub(crate) fn sync(&mut self, directory: &Directory) -> Result<(), StorageError> {
+        self.write(directory)?;
+        if self.synced + 1 < self.next {
+            self.file.sync_data().map_err(failed("sync", &self.path))?;
+            self.synced = self.next - 1;
+        }
+        Ok(())
+    }
+
+    /// Writes an empty block that says that all before it are durable, if they are.
+    pub(crate) fn rest(&mut self, directory: &Directory) -> Result<(), StorageError> {
+        let is_durable = self.synced + 1 == self.next && self.buffer.len() == block::HEADER_BYTES;
+        if self.rests || !is_durable {
+            return Ok(());
+        }
+        self.write_block(directory)?;
+        self.rests = true;
+        Ok(())
+    }
+
+    /// Begins a new segment, and gives its number: all that was put so far is in older ones.
+    pub(crate) fn cut(&mut self, directory: &Directory) -> Result<u64, StorageError> {
+        self.write(directory)?;
+        self.roll(directory)?;
+        self.bytes = 0;
+        Ok(self.segments.back().copied().unwrap_or(1))
+    }
+
+    /// Lets every segment before this one go.
+    pub(crate) fn drop_before(&mut self, directory: &Directory, segment: u64) -> Result<(), StorageError> {
+        while let Some(old) = self.segments.pop_front_if(|old| *old < segment) {
+            let path = directory.log(old);
+            // What was torn could be taken for a block of its next use.
+            let kept = old >= self.own_from && self.spares.keep(&path).map_err(failed("rename", &path))?;
+            if !kept {
+                directory.remove(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that a start would have to read beside the checkpoint.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where the newest segment is, and its first byte that is not synced.
+    #[cfg(test)]
+    pub(crate) fn end(&self) -> (PathBuf, u64) {
+        (self.path.clone(), self.offset)
+    }
+
+    /// Writes what has been put, as one block.
+    fn write(&mut self, directory: &Directory) -> Result<(), StorageError> {
+        if self.buffer.len() == block::HEADER_BYTES { Ok(()) } else { self.write_block(directory) }
+    }
+
+    fn write_block(&mut self, directory: &Directory) -> Result<(), StorageError> {
+        let len = self.buffer.len().next_multiple_of(8) as u64;
+        if self.offset + len > self.segment_bytes && self.offset > segment::HEADER_BYTES as u64 {
+            self.roll(directory)?;
+        }
+        block::seal(&mut self.buffer, self.next, self.synced);
+        self.file.write_all_at(&self.buffer, self.offset).map_err(failed("write", &self.path))?;
+        self.offset += self.buffer.len() as u64;
+        self.bytes += self.buffer.len() as u64;
+        self.next += 1;
+        self.rests = false;
+        self.buffer.truncate(block::HEADER_BYTES);
+        self.buffer.shrink_to(4 * BLOCK_BYTES);
+        Ok(())
+    }
+
+    /// Goes on in the next segment; the last one is whole and durable.
+    fn roll(&mut self, directory: &Directory) -> Result<(), StorageError> {
+        self.file.sync_data().map_err(failed("sync", &self.path))?;
+        self.synced = self.next - 1;
+        let number = self.segments.back().map_or(1, |last| last + 1);
+        let path = directory.log(number);
+        let mut begin = || -> io::Result<File> {
+            self.spares.take(&path)?;
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            segment::begin(&file, number, self.next)?;
+            file.sync_all()?;
+            directory.sync()?;
+            Ok(file)
+        };
+        self.file = begin().map_err(failed("begin", &path))?;
+        self.path = path;
+        self.offset = segment::HEADER_BYTES as u64;
+        self.segments.push_back(number);
+        let path = directory.spare();
+        self.spares.prepare().map_err(failed("write", &path))
+    }
+}
