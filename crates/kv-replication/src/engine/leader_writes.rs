@@ -79,7 +79,14 @@ impl LeaderHandle {
         let patience = deadline.since(self.clock().now());
         let started = |core: &Core| match core.leader.problem() {
             // None once it serves or is deposed; the others are not helped by waiting.
-            None | Some(StartProblem::Unfit { .. } | StartProblem::TwoHistories { .. }) => Look::Done(()),
+            None
+            | Some(
+                StartProblem::Unfit { .. }
+                | StartProblem::Restored { .. }
+                | StartProblem::TwoHistories { .. }
+                | StartProblem::TooFewStay { .. }
+                | StartProblem::TooManyChanges { .. },
+            ) => Look::Done(()),
             Some(_) => Look::Wait(Goal::Started),
         };
         // Whoever could not wait, or not long enough, gets the leader's own refusal.

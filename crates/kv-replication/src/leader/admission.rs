@@ -101,6 +101,7 @@ impl Leader {
                 return match self.start_problem() {
                     // Waiting alone will not change these.
                     problem @ (StartProblem::Unfit { .. }
+                    | StartProblem::Restored { .. }
                     | StartProblem::TwoHistories { .. }
                     | StartProblem::TooFewStay { .. }
                     | StartProblem::TooManyChanges { .. }) => {

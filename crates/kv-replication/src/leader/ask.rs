@@ -1,7 +1,7 @@
 //! The first half of a start: who is there, which way leads to every acknowledged write, and the
 //! promises that this way needs.
 
-use kv_core::{Epoch, Store};
+use kv_core::Epoch;
 
 use super::pull::Pulls;
 use super::{Event, Leader, Output, Phase, StartProblem};
@@ -13,7 +13,8 @@ use crate::{AttemptId, ClusterId, Group, LinkError, LinkState, Refusal, Standing
 /// How a leader comes to hold every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Way {
-    /// There is none: all followers have answered, and hold nothing.
+    /// There is none: all followers have answered, and hold nothing. What its own disk has, if anything,
+    /// is the beginning of a new history.
     #[default]
     Fresh,
     /// Its own log has them all, if W followers confirm that nobody else has led.
@@ -248,7 +249,7 @@ impl Leader {
             return self.try_claim(now);
         }
         match self.start.way {
-            Way::Fresh => self.build(now, Store::new(), 0, &Default::default()),
+            Way::Fresh => self.build_from_own_state(now),
             Way::OwnLog if self.somebody_else_may_have_led() => {
                 self.start.own_log_refuted = true;
                 self.start_over(now, false);
@@ -297,6 +298,10 @@ impl Leader {
         if let Some(problem) = self.unfit() {
             return Err(problem);
         }
+        if self.is_restored() && self.one_history()?.is_some() {
+            let with_data = self.answered().filter(|(_, it)| it.has_data).map(|(follower, _)| follower);
+            return Err(StartProblem::Restored { followers: with_data.collect() });
+        }
         let own = self.meta.authoritative.and(self.own_cluster);
         let cluster = match own {
             Some(cluster) => Some(cluster),
@@ -329,6 +334,11 @@ impl Leader {
         let (kept, needed) = short.map_or((0, 0), |need| (need.among(kept), need.count));
         let changed = self.is_changed(&groups);
         Err(StartProblem::TooFew { kept, needed, missing: self.missing(), lost, changed })
+    }
+
+    /// Its disk has a state that belongs to no history: somebody has put it there.
+    fn is_restored(&self) -> bool {
+        self.own_cluster.is_none() && (self.mark > 0 || !self.store.is_empty())
     }
 
     fn plan_fresh(&self) -> Result<Plan, StartProblem> {

@@ -265,6 +265,15 @@ pub enum StartProblem {
         /// The other.
         other: ClusterId,
     },
+    /// What is on its own disk was restored from a backup, and followers hold a history.
+    #[error(
+        "this node was restored from a backup, and followers {} hold data: empty each of them with POST /reset to go on from the backup, or start the leader without it",
+        numbers(followers)
+    )]
+    Restored {
+        /// Who holds data.
+        followers: Vec<usize>,
+    },
     /// This follower answers, but not as is needed.
     #[error("follower {}: {error}", follower + 1)]
     Unfit {

@@ -37,6 +37,14 @@ impl Leader {
         self.recover(now, log);
     }
 
+    /// A new history begins: with what the own disk has, which is nothing, or what was restored there.
+    pub(super) fn build_from_own_state(&mut self, now: Time) {
+        let (state, mark) = (std::mem::take(&mut self.store), self.mark);
+        let tail = self.log.entries().filter(|entry| entry.version() > mark);
+        let tail = tail.map(|entry| (entry.version(), entry.clone())).collect();
+        self.build(now, state, mark, &tail);
+    }
+
     /// The own log has everything: its tail is written again under the new epoch.
     pub(super) fn build_from_own_log(&mut self, now: Time) {
         self.meta.authoritative = Some(self.epoch);
