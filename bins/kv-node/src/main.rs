@@ -1,16 +1,18 @@
 //! `kv-node`: one node of a replicated key-value store.
 //!
 //! Reads its settings, binds its port, and puts the crates together. `kv-node healthcheck` asks a
-//! running node whether it is alive, for containers without a shell.
+//! running node whether it is alive, for containers without a shell. `kv-node backup` and `kv-node restore`
+//! copy the state of a node into a file, and make a new one of it.
 //!
 //! Exit codes: 0 after a clean stop (or a healthy check), 1 for an unhealthy check or a system that
 //! refuses, 2 for bad settings or a data directory that cannot be used, 3 when the disk has failed.
 //!
 //! # What it does not do
 //!
-//! It decides nothing: rules are in `kv-replication`, HTTP is in `kv-http`. It keeps nothing on disk.
+//! It decides nothing: rules are in `kv-replication`, HTTP is in `kv-http`, files are in `kv-storage`.
 
 mod args;
+mod backup;
 mod healthcheck;
 mod node;
 mod settings;
@@ -18,6 +20,7 @@ mod settings;
 use std::process::ExitCode;
 
 use clap::Parser;
+use kv_core::NodeId;
 
 use crate::args::{Args, Command};
 use crate::settings::Settings;
@@ -31,7 +34,13 @@ fn main() -> ExitCode {
     };
     let done = match args.command {
         Some(Command::Healthcheck) => healthcheck::run(&settings).map_err(|error| (error, 1)),
-        Some(Command::Backup { .. } | Command::Restore { .. }) => Ok(()),
+        Some(Command::Backup { to, from }) => {
+            backup::backup(settings.disk.as_ref(), from.as_deref(), &to).map_err(|error| (error, 1))
+        }
+        Some(Command::Restore { from }) => node::draw()
+            .map_err(Into::into)
+            .and_then(|node| backup::restore(settings.disk.as_ref(), &from, NodeId(node)))
+            .map_err(|error| (error, 1)),
         None => node::run(settings),
     };
     match done {

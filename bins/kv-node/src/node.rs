@@ -179,7 +179,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Identities and seeds come from the system, here and nowhere else.
-fn draw() -> Result<u64, rand::rngs::SysError> {
+pub fn draw() -> Result<u64, rand::rngs::SysError> {
     SysRng.try_next_u64()
 }
 

@@ -14,7 +14,7 @@ use crate::list::{self, Shape};
 use crate::query::{Query, SYNC, TIMEOUT, VERBOSE, escapes_are_whole};
 use crate::reply::{Answer, ReplyBody, respond};
 use crate::server::{Node, Service};
-use crate::{internal, kv, parity, read, status, wire};
+use crate::{backup, internal, kv, parity, read, status, wire};
 
 /// Answers one request. `arrived` is when its head had been read, on the clock of the leader.
 pub(crate) async fn answer(
@@ -86,6 +86,10 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         "/keys" => {
             is(&Method::GET, "GET")?;
             list::list(service, &request, Shape::Keys).await
+        }
+        "/backup" => {
+            is(&Method::GET, "GET")?;
+            backup::backup(service, &request).await
         }
         "/parity" => {
             is(&Method::GET, "GET")?;

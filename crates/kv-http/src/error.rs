@@ -92,6 +92,9 @@ pub enum ApiError {
         /// Where the node stood when time ran out.
         position: Position,
     },
+    /// What the node shows belonged to no single version in time.
+    #[error("{}", ReadError::NotWhole)]
+    NotWhole,
     /// Too few followers have confirmed that this is still their leader.
     #[error("{0}")]
     Unconfirmed(ConfirmError),
@@ -194,6 +197,7 @@ impl ApiError {
             Self::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
             Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
             Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::NotWhole => (StatusCode::SERVICE_UNAVAILABLE, "not_whole"),
             Self::Unconfirmed(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
             Self::QuorumUnsatisfiable { .. } => (StatusCode::BAD_REQUEST, "quorum_unsatisfiable"),
             Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
@@ -249,6 +253,7 @@ impl ApiError {
             }
             Self::Recovering(_)
             | Self::Unconfirmed(_)
+            | Self::NotWhole
             | Self::Overloaded { .. }
             | Self::CouldNotCompare { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -280,6 +285,7 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::Recovering(problem) => Self::Recovering(problem),
             ReadError::Stale { wanted, position } => Self::StaleReplica { wanted, position },
+            ReadError::NotWhole => Self::NotWhole,
             ReadError::TooManyWaiting => Self::Overloaded { limit: "waiters_max" },
             ReadError::NotLeader => Self::NotLeader { allow: "GET" },
             ReadError::Unconfirmed(ConfirmError::Recovering(problem)) => Self::Recovering(problem),

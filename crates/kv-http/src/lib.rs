@@ -31,6 +31,7 @@ struct Readme;
 
 mod address;
 mod api;
+mod backup;
 mod body;
 mod client;
 mod error;

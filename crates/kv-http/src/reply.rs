@@ -8,8 +8,10 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use kv_core::Version;
 use kv_replication::engine::Position;
 
+use crate::backup::Backup;
 use crate::error::ApiError;
 use crate::list::{Aborted, Listing};
 use crate::query::Consistency;
@@ -27,6 +29,7 @@ const KV_LAG_MS: HeaderName = HeaderName::from_static("kv-lag-ms");
 pub(crate) enum ReplyBody {
     Whole(Full<Bytes>),
     Listing(Box<Listing>),
+    Backup(Box<Backup>),
 }
 
 impl From<Bytes> for ReplyBody {
@@ -49,20 +52,21 @@ impl Body for ReplyBody {
                 Poll::Pending => Poll::Pending,
             },
             Self::Listing(listing) => listing.poll_frame(context),
+            Self::Backup(backup) => backup.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
-            Self::Listing(_) => false,
+            Self::Listing(_) | Self::Backup(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => whole.size_hint(),
-            Self::Listing(_) => SizeHint::default(),
+            Self::Listing(_) | Self::Backup(_) => SizeHint::default(),
         }
     }
 }
@@ -75,6 +79,11 @@ pub(crate) fn with_body(content_type: &'static str, body: ReplyBody) -> Response
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// Says which version the answer shows.
+pub(crate) fn tell_version(headers: &mut HeaderMap, version: Version) {
+    headers.insert(KV_VERSION, version.into());
 }
 
 /// Says where the node stood: `KV-Version` (how far what it shows reaches: a leader's newest committed version,

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::api;
+use crate::backup::BACKUPS_MAX;
 use crate::stall::StallLimit;
 use crate::{Address, PeerTransport};
 
@@ -115,6 +116,8 @@ impl Default for ServerConfig {
 pub(crate) struct Service {
     pub(crate) node: Node,
     pub(crate) config: ServerConfig,
+    /// Who reads a backup has one of these.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 /// Answers requests on `listener` until `shutdown` is ready; then takes no new connection, lets a
@@ -128,7 +131,7 @@ pub async fn serve(
 ) {
     let connections = Arc::new(Semaphore::new(config.connections_max));
     let drain_timeout = config.drain_timeout;
-    let service = Arc::new(Service { node, config });
+    let service = Arc::new(Service { node, config, backups: Arc::new(Semaphore::new(BACKUPS_MAX)) });
     let graceful = GracefulShutdown::new();
     let mut open = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);

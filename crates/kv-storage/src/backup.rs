@@ -4,19 +4,16 @@
 //! promised nothing to anybody, and belongs to no cluster. Whoever restores it begins a new history.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use kv_core::{Digest, Digester, Entry, NodeId, Operation, Version};
-use kv_replication::{Checkpoint, CheckpointHead, Image, Meta, Storage, StorageError};
+use kv_replication::{Checkpoint, CheckpointHead, Image, Meta, Record, Storage, StorageError};
 use thiserror::Error;
 
-use crate::checkpoint::{self, Writer};
-use crate::loader::Loader;
-use crate::{DiskConfig, DiskStorage, OpenError, step};
-
-/// Entries that are handed over at once when a backup is restored.
-const PIECE_ENTRIES: usize = 1_024;
+use crate::checkpoint;
+use crate::step::{self, STEP_ENTRIES_MAX, Step};
+use crate::{DiskConfig, DiskStorage, OpenError, block};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,123 +47,151 @@ pub enum BackupError {
     /// The directory could not be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// What was copied is not what there was.
-    #[error("the copy differs from its source: {copy:?} instead of {source_digest:?}; try again")]
+    /// What is there does not amount to what the backup says.
+    #[error("{} is damaged: its keys have the digest {found:?}, and should have {expected:?}", file.display())]
     Differs {
-        /// What was copied.
-        copy: Digest,
-        /// What should have been.
-        source_digest: Digest,
+        /// The file.
+        file: PathBuf,
+        /// What its keys amount to.
+        found: Digest,
+        /// What they should.
+        expected: Digest,
     },
     /// A part of the state is missing on the node.
     #[error(
-        "the node holds only a part of what was written up to version {0}; start it, and take the backup from it while it runs"
+        "the node shows only a part of what was written up to version {0}; start it, and take the backup from it while it runs"
     )]
     Partial(Version),
 }
 
-/// Writes a backup piece by piece. The file gets its name when it is whole.
-pub struct BackupWriter {
-    writer: Writer,
+/// Makes the bytes of a backup, piece by piece.
+pub struct BackupEncoder {
+    mark: Version,
+    next: u64,
     digester: Digester,
-    file: PathBuf,
-    unfinished: PathBuf,
 }
 
-impl BackupWriter {
-    /// Begins a backup of the state at `mark`.
+/// The file of a backup on its way. It gets its name when it is whole, and has been read again.
+#[derive(Debug)]
+pub struct BackupFile {
+    writing: File,
+    unfinished: PathBuf,
+    file: PathBuf,
+}
+
+impl BackupEncoder {
+    /// Begins a backup of the state at `mark`; the first bytes come with it.
+    #[must_use]
+    pub fn begin(mark: Version) -> (Self, Vec<u8>) {
+        let mut encoder = Self { mark, next: 1, digester: Digester::new() };
+        let bytes = encoder.block(|out| step::put_begin(out, mark));
+        (encoder, bytes)
+    }
+
+    /// The next live entries, in key order.
+    #[must_use]
+    pub fn part(&mut self, state: &[Entry]) -> Vec<u8> {
+        state.iter().for_each(|entry| add(&mut self.digester, entry));
+        self.block(|out| state.chunks(STEP_ENTRIES_MAX).for_each(|part| step::put_part(out, part)))
+    }
+
+    /// That was all.
+    #[must_use]
+    pub fn end(mut self) -> (Vec<u8>, Digest) {
+        let digest = self.digester.finish(self.mark);
+        let bytes = self.block(|out| {
+            step::put_end(out, digest.mark);
+            step::put_digest(out, digest);
+            step::put_complete(out);
+        });
+        (bytes, digest)
+    }
+
+    fn block(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut buffer = block::new_buffer();
+        put(&mut buffer);
+        block::seal(&mut buffer, self.next, 0);
+        self.next += 1;
+        buffer
+    }
+}
+
+impl BackupFile {
+    /// Begins the file, which must not be there.
     ///
     /// # Errors
-    /// [`BackupError`] if the file is there already, or cannot be written.
-    pub fn create(file: &Path, mark: Version) -> Result<Self, BackupError> {
+    /// [`BackupError`].
+    pub fn create(file: &Path) -> Result<Self, BackupError> {
         if file.exists() {
             return Err(BackupError::Exists(file.to_owned()));
         }
         let mut unfinished = file.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
-        let begin = || {
-            let mut writer = Writer::create(&unfinished)?;
-            writer.put(|out| step::put_begin(out, mark))?;
-            Ok(writer)
-        };
-        let writer = begin().map_err(write_error(file))?;
-        Ok(Self { writer, digester: Digester::new(), file: file.to_owned(), unfinished })
+        let writing = File::create(&unfinished).map_err(write_error(&unfinished))?;
+        Ok(Self { writing, unfinished, file: file.to_owned() })
     }
 
-    /// The next live entries, in key order.
+    /// The next bytes that a [`BackupEncoder`] has made, here or elsewhere.
     ///
     /// # Errors
     /// [`BackupError::Write`].
-    pub fn add(&mut self, state: &[Entry]) -> Result<(), BackupError> {
-        for entry in state {
-            if let Operation::Put { key, value } = entry.operation() {
-                self.digester.add(key, entry.version(), value);
-            }
-        }
-        self.writer.put_state(state).map_err(write_error(&self.file))
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
+        self.writing.write_all(bytes).map_err(write_error(&self.unfinished))
     }
 
-    /// All is there, and amounts to `expected`.
+    /// That was all: the file is read again, and gets its name.
     ///
     /// # Errors
-    /// [`BackupError::Differs`] if it does not: then there is no backup.
-    pub fn finish(mut self, expected: Digest) -> Result<BackupSummary, BackupError> {
-        let copy = self.digester.finish(expected.mark);
-        if copy != expected {
-            let _ = fs::remove_file(&self.unfinished); // it has another name, and nobody will take it for one
-            return Err(BackupError::Differs { copy, source_digest: expected });
-        }
-        let end = || {
-            self.writer.put(|out| step::put_end(out, expected.mark))?;
-            self.writer.put(|out| step::put_digest(out, expected))?;
-            let bytes = self.writer.finish()?;
+    /// [`BackupError`] if it is not a whole backup: then there is none of that name.
+    pub fn finish(self) -> Result<BackupSummary, BackupError> {
+        self.writing.sync_all().map_err(write_error(&self.unfinished))?;
+        let summary = verify(&self.unfinished).inspect_err(|_| _ = fs::remove_file(&self.unfinished))?;
+        let name = || {
             fs::rename(&self.unfinished, &self.file)?;
             let directory = self.file.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-            Ok(bytes)
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
         };
-        let bytes = end().map_err(write_error(&self.file))?;
-        Ok(BackupSummary { digest: expected, bytes })
+        name().map_err(write_error(&self.file))?;
+        Ok(summary)
     }
 }
 
-/// Backs up the node of a directory that nobody uses: all that it holds under its own leadership or
-/// under the last leader that it has promised, whether it knows that it is committed or not.
+/// Backs up the node of a directory that nobody uses: what it knows to be committed, and what it holds
+/// above that without a gap, under its own leadership or under the last leader that it has promised. That
+/// may have been acknowledged, so it is not left out; some of it may not have been.
 ///
 /// # Errors
 /// [`BackupError`].
 pub fn write_backup(directory: &Path, file: &Path) -> Result<BackupSummary, BackupError> {
     let image = settle(DiskStorage::look(directory)?)?;
-    let mut writer = BackupWriter::create(file, image.mark)?;
-    let mut piece = Vec::with_capacity(PIECE_ENTRIES);
-    for (_, item) in image.store.scan("", None) {
-        piece.push(item.entry.clone());
-        if piece.len() == PIECE_ENTRIES {
-            writer.add(&piece)?;
-            piece.clear();
-        }
+    let mut writing = BackupFile::create(file)?;
+    let (mut encoder, begin) = BackupEncoder::begin(image.mark);
+    writing.write(&begin)?;
+    let mut state = image.store.scan("", None).map(|(_, item)| item.entry.clone()).peekable();
+    while state.peek().is_some() {
+        let part: Vec<Entry> = state.by_ref().take(STEP_ENTRIES_MAX).collect();
+        writing.write(&encoder.part(&part))?;
     }
-    writer.add(&piece)?;
-    writer.finish(image.store.digest(image.mark))
+    writing.write(&encoder.end().0)?;
+    writing.finish()
 }
 
-/// Reads a backup, and compares it with its own digest.
+/// Reads a backup to its end, and compares its keys with its own digest.
 ///
 /// # Errors
-/// [`BackupError::Open`] if the file cannot be read, or is damaged.
-pub fn read_backup(file: &Path) -> Result<(Image, BackupSummary), BackupError> {
-    let mut loader = Loader::new();
-    let bytes = checkpoint::load(file, &mut loader)?;
-    let image = loader.image;
-    let Some(digest) = loader.digest else {
-        return Err(OpenError::damaged(file, "it has no digest, and so is no backup").into());
-    };
-    let copy = image.store.digest(image.mark);
-    if copy != digest {
-        return Err(BackupError::Differs { copy, source_digest: digest });
-    }
-    Ok((image, BackupSummary { digest, bytes }))
+/// [`BackupError`] if it cannot be read, or is damaged.
+pub fn verify(file: &Path) -> Result<BackupSummary, BackupError> {
+    let (mut digester, mut expected) = (Digester::new(), None);
+    let bytes = checkpoint::read(file, |step| {
+        match step {
+            Step::Part(entries) => entries.iter().for_each(|entry| add(&mut digester, entry)),
+            Step::Digest(digest) => expected = Some(digest),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(BackupSummary { digest: compare(file, &digester, expected)?, bytes })
 }
 
 /// Makes a new node of a backup, in a directory that is empty. A leader that starts there begins a new
@@ -175,40 +200,60 @@ pub fn read_backup(file: &Path) -> Result<(Image, BackupSummary), BackupError> {
 /// # Errors
 /// [`BackupError`].
 pub fn restore(file: &Path, directory: &Path, node: NodeId) -> Result<BackupSummary, BackupError> {
-    let (image, summary) = read_backup(file)?;
+    let summary = verify(file)?; // before anything is written
     if directory.join("FORMAT").exists() {
         return Err(BackupError::NotEmpty(directory.to_owned()));
     }
+    let mark = summary.digest.mark;
     let mut storage = DiskStorage::open(directory, DiskConfig::default(), node)?.storage;
-    let (mark, pending) = (image.mark, Vec::new());
-    let head = CheckpointHead { meta: Meta::new(node), mark, whole_from: mark, pending };
+    let head = CheckpointHead { meta: Meta::new(node), mark, whole_from: mark, pending: Vec::new() };
     let mut checkpoint: Box<dyn Checkpoint> = storage.begin_checkpoint(head)?;
-    let mut piece = Vec::with_capacity(PIECE_ENTRIES);
-    for (_, item) in image.store.scan("", None) {
-        piece.push(item.entry.clone());
-        if piece.len() == PIECE_ENTRIES {
-            checkpoint.add(&piece)?;
-            piece.clear();
+    let mut failed = None;
+    checkpoint::read(file, |step| {
+        if let Step::Part(entries) = step {
+            failed = failed.take().or(checkpoint.add(&entries).err());
         }
+        Ok(())
+    })?;
+    if let Some(failed) = failed {
+        return Err(failed.into());
     }
-    checkpoint.add(&piece)?;
     checkpoint.finish(mark)?;
     storage.end_checkpoint()?;
-    let digest = DiskStorage::digest(&storage)?;
-    if digest != summary.digest {
-        return Err(BackupError::Differs { copy: digest, source_digest: summary.digest });
+    drop(storage);
+    let image = DiskStorage::look(directory)?;
+    let found = image.store.digest(image.mark);
+    if found != summary.digest {
+        let file = directory.to_owned();
+        return Err(BackupError::Differs { file, found, expected: summary.digest });
     }
     Ok(summary)
+}
+
+fn compare(file: &Path, digester: &Digester, expected: Option<Digest>) -> Result<Digest, BackupError> {
+    let Some(expected) = expected else {
+        return Err(OpenError::damaged(file, "it has no digest, and so is no backup").into());
+    };
+    let found = digester.finish(expected.mark);
+    if found != expected {
+        return Err(BackupError::Differs { file: file.to_owned(), found, expected });
+    }
+    Ok(found)
+}
+
+fn add(digester: &mut Digester, entry: &Entry) {
+    if let Operation::Put { key, value } = entry.operation() {
+        digester.add(key, entry.version(), value);
+    }
 }
 
 /// The state at one version: with all that the node holds above its mark without a gap.
 fn settle(mut image: Image) -> Result<Image, BackupError> {
     let (promised, is_leader) = (image.meta.promised, image.meta.authoritative.is_some());
-    let held = image.pending.values().filter(|entry| is_leader || entry.epoch() == promised);
-    let held = held.zip(image.mark + 1..).take_while(|(entry, next)| entry.version() == *next);
-    let last = held.last().map_or(image.mark, |(entry, _)| entry.version());
     image.pending.retain(|_, entry| is_leader || entry.epoch() == promised);
-    image.apply(kv_replication::Record::Mark(last));
+    let held = image.pending.keys().zip(image.mark + 1..).take_while(|(version, next)| **version == *next);
+    let last = held.last().map_or(image.mark, |(version, _)| *version);
+    image.apply(Record::Mark(last));
     if image.mark < image.whole_from || image.meta.diverged.is_some() {
         return Err(BackupError::Partial(image.whole_from.max(image.mark)));
     }

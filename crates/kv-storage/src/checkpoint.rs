@@ -11,7 +11,7 @@ use kv_replication::{Checkpoint, CheckpointHead, Record, StorageError};
 use crate::block;
 use crate::error::{OpenError, failed};
 use crate::loader::Loader;
-use crate::step::{self, STEP_ENTRIES_MAX};
+use crate::step::{self, STEP_ENTRIES_MAX, Step};
 
 const BLOCK_BYTES: usize = 1 << 20;
 /// So much is left to the system before it has to be on the disk: a sync of the log that comes in
@@ -117,20 +117,30 @@ impl Checkpoint for NewCheckpoint {
     }
 }
 
-/// Reads a file of blocks to its end, which must be there.
+/// Loads a checkpoint; gives its bytes.
 pub(crate) fn load(path: &Path, loader: &mut Loader) -> Result<u64, OpenError> {
+    read(path, |step| loader.take(step))
+}
+
+/// Reads a file of blocks to its end, which must be there; gives its bytes.
+pub(crate) fn read(path: &Path, mut each: impl FnMut(Step) -> Result<(), String>) -> Result<u64, OpenError> {
     let file = File::open(path).map_err(OpenError::io("open", path))?;
     let bytes = file.metadata().map_err(OpenError::io("read", path))?.len();
     let mut file = BufReader::with_capacity(256 << 10, file);
-    for number in 1.. {
+    let mut number = 0;
+    loop {
+        number += 1;
         let block = block::read(&mut file, number).map_err(OpenError::io("read", path))?;
         let Some(block) = block else {
             return Err(OpenError::damaged(path, format!("block {number} cannot be read")));
         };
-        loader.take_in(&block.payload).map_err(|what| OpenError::damaged(path, what))?;
-        if loader.is_complete {
-            break;
+        let mut rest = block.payload.as_slice();
+        while !rest.is_empty() {
+            let step = step::take(&mut rest).map_err(|error| OpenError::damaged(path, error.to_string()))?;
+            if matches!(step, Step::Complete) {
+                return Ok(bytes);
+            }
+            each(step).map_err(|what| OpenError::damaged(path, what))?;
         }
     }
-    Ok(bytes)
 }

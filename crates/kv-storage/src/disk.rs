@@ -96,15 +96,6 @@ impl DiskStorage {
         }
     }
 
-    /// The digest of the last checkpoint, read from the disk.
-    pub(crate) fn digest(&self) -> Result<kv_core::Digest, OpenError> {
-        let mut loader = Loader::new();
-        if let Some(segment) = self.checkpoint {
-            checkpoint::load(&self.directory.checkpoint(segment), &mut loader)?;
-        }
-        Ok(loader.image.store.digest(loader.image.mark))
-    }
-
     fn load(directory: Directory, config: DiskConfig) -> Result<Opened, OpenError> {
         let (loader, found, checkpoint, checkpoint_bytes) = read(&directory)?;
         tidy(&directory, checkpoint)?;

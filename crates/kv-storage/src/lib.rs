@@ -45,7 +45,7 @@ mod segment;
 mod spare;
 mod step;
 
-pub use backup::{BackupError, BackupSummary, BackupWriter, read_backup, restore, write_backup};
+pub use backup::{BackupEncoder, BackupError, BackupFile, BackupSummary, restore, verify, write_backup};
 pub use disk::{DiskConfig, DiskStorage, Opened};
 pub use error::OpenError;
 pub use kv_replication::{Checkpoint, CheckpointHead, Storage, StorageError};

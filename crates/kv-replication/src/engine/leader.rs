@@ -98,6 +98,8 @@ pub(super) enum Goal {
     Started,
     /// The commit mark is there.
     Mark(Version),
+    /// Nothing above the commit mark is committed.
+    Whole,
 }
 
 impl LeaderHandle {
@@ -290,6 +292,7 @@ impl waits::Core for Core {
         match goal {
             Goal::Started => matches!(self.leader.phase(), Phase::Serving | Phase::Deposed { .. }),
             Goal::Mark(version) => self.leader.mark() >= *version,
+            Goal::Whole => self.leader.newest_committed() == self.leader.mark(),
         }
     }
 }

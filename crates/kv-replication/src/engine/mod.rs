@@ -19,6 +19,7 @@ mod freshness;
 mod leader;
 mod leader_reads;
 mod leader_writes;
+mod moment;
 mod read;
 mod waits;
 
@@ -28,6 +29,7 @@ pub use clock::Clock;
 pub use digest::PeerDigest;
 pub use follower::{FollowerHandle, FollowerStatus, Stopped};
 pub use leader::{LeaderHandle, LeaderStatus};
+pub use moment::Moment;
 pub use read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 pub use waits::WAITERS_MAX;
 

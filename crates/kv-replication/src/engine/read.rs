@@ -86,6 +86,9 @@ pub enum ReadError {
     /// Only a leader can answer that.
     #[error("only the leader can answer a linearizable read")]
     NotLeader,
+    /// What the node shows belonged to no single version in time.
+    #[error("what the node shows belonged to no single version in time; a follower that is level would do")]
+    NotWhole,
     /// [`WAITERS_MAX`](super::WAITERS_MAX) others wait already.
     #[error("too many wait already")]
     TooManyWaiting,
