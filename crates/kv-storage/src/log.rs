@@ -139,17 +139,16 @@ impl Log {
         let number = found.segments.back().map_or(1, |last| last + 1);
         let path = directory.log(number);
         let spares = Spares::new(directory.spare(), directory.new_spare(), segment_bytes);
-        let mut spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
+        let spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
         let begin = || -> io::Result<File> {
-            spare::fill(&path, segment_bytes)?;
-            let file = File::options().write(true).open(&path)?;
+            // Whatever was there was begun just before a crash, and holds nothing.
+            let file = spare::reserve(&path, segment_bytes)?;
             segment::begin(&file, number, found.next)?;
             file.sync_all()?;
             directory.sync()?;
             Ok(file)
         };
         let file = begin().map_err(OpenError::io("write", &path))?;
-        spares.prepare().map_err(OpenError::io("write", &directory.spare()))?;
         let mut segments = found.segments;
         segments.push_back(number);
         Ok(Self {
@@ -247,6 +246,9 @@ impl Log {
         self.bytes += self.buffer.len() as u64;
         self.next += 1;
         self.rests = false;
+        if self.offset > self.segment_bytes / 2 {
+            self.spares.prepare().map_err(failed("write", &directory.spare()))?;
+        }
         self.buffer.truncate(block::HEADER_BYTES);
         self.buffer.shrink_to(4 * BLOCK_BYTES);
         Ok(())
@@ -270,7 +272,6 @@ impl Log {
         self.path = path;
         self.offset = segment::HEADER_BYTES as u64;
         self.segments.push_back(number);
-        let path = directory.spare();
-        self.spares.prepare().map_err(failed("write", &path))
+        Ok(())
     }
 }

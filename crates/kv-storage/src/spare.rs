@@ -1,12 +1,16 @@
 //! The next segment, made beside the work.
 //!
 //! To sync a file that grows, or whose blocks were never written, the file system has to write down more
-//! than the data. So a segment is filled with zeros before it is used, or is one that was used before.
+//! than the data. So a segment is filled with zeros before it is used, or is one that was used before. Only
+//! the first one after a start is not: nobody waits for zeros.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -91,8 +95,18 @@ impl Drop for Spares {
     }
 }
 
+/// A new file that has room for so many bytes, if the file system can promise that without writing them.
+pub(crate) fn reserve(path: &Path, bytes: u64) -> io::Result<File> {
+    let file = File::create(path)?;
+    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        // It grows as it is written then, which is only slower.
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSPC) => Ok(file),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A file of so many zeros, all of which are on the disk.
-pub(crate) fn fill(path: &Path, bytes: u64) -> io::Result<()> {
+fn fill(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
     let zeros = vec![0; PIECE_BYTES];
     let mut left = bytes;

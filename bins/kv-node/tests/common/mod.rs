@@ -13,6 +13,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+pub mod durable;
 pub mod history;
 pub mod writer;
 

@@ -28,6 +28,11 @@ impl Writer {
 
     /// As [`Writer::start`], with another name than `key`.
     pub fn start_with(name: &'static str, leader: SocketAddr) -> Self {
+        Self::start_named(name.to_owned(), leader)
+    }
+
+    /// As [`Writer::start_with`].
+    pub fn start_named(name: String, leader: SocketAddr) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Acknowledged>>::default());
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&acknowledged));
         let thread = std::thread::spawn(move || {
@@ -63,6 +68,11 @@ impl Writer {
 }
 
 impl Acknowledged {
+    /// How many writes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The highest version.
     pub fn newest(&self) -> Option<u64> {
         self.0.iter().map(|(_, version)| *version).max()
