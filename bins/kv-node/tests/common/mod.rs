@@ -62,7 +62,12 @@ impl Node {
         if variables.iter().all(|(name, _)| *name != "PORT") {
             variables.push(("PORT", "0"));
         }
-        let mut command = kv_node(flags, &variables);
+        Self::start_command(kv_node(flags, &variables), &variables)
+    }
+
+    /// As [`Node::start`], by a command that ends in running the node.
+    pub fn start_command(mut command: Command, variables: Variables<'_>) -> Self {
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
         let mut process = Process(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
         let lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
