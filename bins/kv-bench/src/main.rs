@@ -21,6 +21,7 @@ mod load;
 mod nodes;
 mod parity;
 mod report;
+mod restart;
 mod throughput;
 mod workload;
 
@@ -76,6 +77,7 @@ fn run(args: Args) -> Result<Report, Box<dyn Error>> {
             None => experiment::run(&args.experiment).await?,
             Some(Command::Load(load)) => load::command(&load).await?,
             Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
+            Some(Command::Restart(restart)) => restart::command(&restart).await?,
             Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
             Some(Command::Dump(dump)) => dump::command(&dump).await?,
             Some(Command::Parity(parity)) => parity::command(&parity).await,
