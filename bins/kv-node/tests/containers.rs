@@ -26,11 +26,10 @@ fn leader_replication_reaches_all_followers() {
     let written = stack.put("integration-key", "value-1");
     assert_eq!(written.status, 200, "{written:?}");
     let body = &written.body;
-    assert_eq!((&body["key"], &body["value"], &body["version"]), (
-        &json!("integration-key"),
-        &json!("value-1"),
-        &json!(1)
-    ));
+    assert_eq!(
+        (&body["key"], &body["value"], &body["version"]),
+        (&json!("integration-key"), &json!("value-1"), &json!(1))
+    );
     assert!(body["acks"].as_u64().unwrap() >= 3, "{written:?}");
 
     let held = stack.get("leader", "/kv/integration-key");

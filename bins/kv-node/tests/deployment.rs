@@ -12,7 +12,8 @@ use kv_http::ServerConfig;
 fn the_two_images_are_one() {
     let last_stage = |file: &str| {
         let text = file_of_repository(file);
-        let (_, stage) = text.split_once("\nFROM scratch\n").unwrap_or_else(|| panic!("{file}: no last stage"));
+        let (_, stage) =
+            text.split_once("\nFROM scratch\n").unwrap_or_else(|| panic!("{file}: no last stage"));
         let joined = stage.replace("\\\n", " ");
         let lines = joined.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
         lines
@@ -59,8 +60,10 @@ fn every_setting_can_be_given_to_the_cluster() {
     let text = file_of_repository("compose/docker-compose.yml") + &file_of_repository("compose/durable.yml");
     let help = std::process::Command::new(env!("CARGO_BIN_EXE_kv-node")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let variables: Vec<&str> =
-        help.match_indices("[env: ").map(|(at, _)| help[at + 6..].split(['=', ']']).next().unwrap()).collect();
+    let variables: Vec<&str> = help
+        .match_indices("[env: ")
+        .map(|(at, _)| help[at + 6..].split(['=', ']']).next().unwrap())
+        .collect();
     assert!(variables.len() >= 18, "{variables:?}");
     for variable in variables {
         assert!(text.contains(&format!("{variable}: ")), "{variable} is in neither Compose file");

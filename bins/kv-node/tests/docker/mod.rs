@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-pub use self::tools::{docker, docker_fails, image};
 use self::tools::{compose, variable};
+pub use self::tools::{docker, docker_fails, image};
 use super::common::{Answer, Ended, Variables, eventually, request};
 
 /// All of the Compose file.
