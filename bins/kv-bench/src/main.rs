@@ -1,22 +1,24 @@
 //! `kv-bench`: what replication costs.
 //!
 //! Without a subcommand it repeats the experiment: write latency against the write quorum, with a
-//! fresh cluster for every quorum, inside this process, over real HTTP on loopback. The subcommands
-//! measure other things; `--help` lists them.
+//! fresh cluster for every quorum, inside this process, over real HTTP on loopback; with `--compose` in
+//! containers. The subcommands measure other things; `--help` lists them.
 //!
 //! # What it does not do
 //!
 //! It judges nothing but where `--check` says so, and parity; it does not measure across machines, and it
-//! starts no containers yet.
+//! builds no images.
 
 mod args;
 mod catch_up;
 mod clock;
 mod cluster;
+mod containers;
 mod dump;
 mod experiment;
 mod fill;
 mod footprint;
+mod judge;
 mod load;
 mod nodes;
 mod parity;

@@ -81,7 +81,7 @@ fn all_nodes_killed_at_once_lose_nothing() {
 
 /// Keys are written once; each round has its own.
 fn start_writers(cluster: &DurableCluster, round: u64) -> Vec<Writer> {
-    (0..3).map(|writer| Writer::start_named(format!("r{round}w{writer}"), cluster.address())).collect()
+    (0..3).map(|writer| Writer::start_with(format!("r{round}w{writer}"), cluster.address())).collect()
 }
 
 fn assert_all_there(cluster: &DurableCluster, acknowledged: &[Acknowledged]) {
