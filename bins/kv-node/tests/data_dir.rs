@@ -185,6 +185,23 @@ fn a_disk_that_runs_full_is_seen_before() {
     cluster.is_equal();
 }
 
+/// A follower that missed a little while the leader was away too gets that, and not everything.
+#[test]
+fn a_leader_that_starts_again_still_has_its_log() {
+    let mut cluster = DurableCluster::start(2, &[("WRITE_QUORUM", "1")]);
+    (0..10).for_each(|number| assert_eq!(cluster.leader().put(&format!("k{number}"), "v").status, 200));
+    cluster.counts();
+    cluster.stop(2);
+    (10..20).for_each(|number| assert_eq!(cluster.leader().put(&format!("k{number}"), "v").status, 200));
+    cluster.kill(0);
+    cluster.start_again(0);
+    cluster.leader().logged("the leader serves");
+    assert_eq!(cluster.leader().get("/status").body["log"]["entries"], 20);
+    cluster.start_again(2);
+    cluster.counts();
+    cluster.is_equal();
+}
+
 /// The same few keys are overwritten with many times more than the directory may hold.
 #[test]
 fn the_directory_does_not_grow_without_bound() {

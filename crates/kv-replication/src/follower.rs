@@ -72,7 +72,7 @@ impl Follower {
     /// A follower that starts again with what its disk knows.
     #[must_use]
     pub fn restart(image: Image, config: FollowerConfig) -> Self {
-        let Image { meta, mark, store, whole_from, pending } = whole(image);
+        let Image { meta, mark, store, whole_from, pending, .. } = whole(image);
         let mut follower = Self {
             config,
             meta,
@@ -451,5 +451,10 @@ impl Follower {
 /// Brings a reset to its end that a crash has cut short: it has forgotten its cluster, and not yet its data.
 fn whole(image: Image) -> Image {
     let is_half = image.meta.cluster.is_none() && image.meta.promised > Epoch::ZERO;
-    if is_half { Image { meta: image.meta.clone(), ..Image::new(image.meta.identity.node) } } else { image }
+    if !is_half {
+        return image;
+    }
+    let mut empty = Image::new(image.meta.identity.node);
+    empty.meta = image.meta;
+    empty
 }

@@ -49,9 +49,11 @@ impl Leader {
     pub(super) fn build_from_own_log(&mut self, now: Time) {
         self.meta.authoritative = Some(self.epoch);
         self.note_meta();
-        let mut log = Log::after(self.mark);
-        for entry in self.log.entries().filter(|entry| entry.version() > self.mark) {
-            log.push(entry.rewritten(self.epoch), None);
+        let mut log = Log::after(self.log.first() - 1);
+        for entry in self.log.entries() {
+            let (version, entry) = (entry.version(), entry.rewritten(self.epoch));
+            // What is committed is there for a follower that lacks it.
+            if version <= self.mark { log.push_committed(entry) } else { log.push(entry, None) }
         }
         self.recover(now, log);
     }
