@@ -139,6 +139,28 @@ fn no_write_fails_while_all_followers_are_restarted_one_by_one() {
     everybody_has(&stack, &acknowledged);
 }
 
+/// Docker gives an address that is free to whoever is started next, also while somebody connects to it: none of
+/// the leader's connections may stay with another follower than its own.
+#[test]
+#[ignore = "needs a Docker engine: .ci/containers"]
+fn followers_that_come_back_with_each_other_s_addresses_are_told_apart() {
+    let stack = Stack::up(&QUICK);
+    let load = Load::start(&stack);
+    for order in [[1, 2, 3], [3, 1, 2], [2, 3, 1], [1, 2, 3]] {
+        load.goes_on("writes are acknowledged");
+        let three = order.map(|nth| FOLLOWERS[nth - 1]);
+        for verb in ["stop", "start"] {
+            for follower in three {
+                stack.docker(&[verb], follower);
+            }
+        }
+        stack.docker(&["restart"], three[0]);
+        stack.counts(&FOLLOWERS);
+    }
+    let (acknowledged, _) = load.finish();
+    everybody_has(&stack, &acknowledged);
+}
+
 /// Every entry takes a quarter of a second, so that writes are open when the signal comes.
 #[test]
 #[ignore = "needs a Docker engine: .ci/containers"]
