@@ -35,6 +35,8 @@
 mod backup;
 mod block;
 mod checkpoint;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod directory;
 mod disk;
 mod error;
