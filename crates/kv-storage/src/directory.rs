@@ -1,10 +1,11 @@
 //! The files of a data directory, by name.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
+use crate::files::{self, Output};
 
 /// The form that this build writes.
 const FORMAT: u64 = 1;
@@ -41,10 +42,10 @@ impl Directory {
     pub(crate) fn name_format(&self) -> Result<(), OpenError> {
         let (file, new) = (self.path.join(FORMAT_FILE), self.path.join("FORMAT.new"));
         let write = || {
-            let mut format = File::create(&new)?;
-            writeln!(format, "{FORMAT_NAME} {FORMAT}")?;
+            let mut format = Output::create(&new)?;
+            format.write_all(format!("{FORMAT_NAME} {FORMAT}\n").as_bytes())?;
             format.sync_all()?;
-            fs::rename(&new, &file)?;
+            files::rename(&new, &file)?;
             self.sync()
         };
         write().map_err(OpenError::io("write", &file))
@@ -86,15 +87,7 @@ impl Directory {
 
     /// What the directory lists outlives a loss of power from now on.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
-    }
-
-    /// Removes a file, if it is there.
-    pub(crate) fn remove(&self, file: &Path) -> io::Result<()> {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::sync_directory(&self.path)
     }
 
     fn numbers(&self, prefix: &str) -> Result<Vec<u64>, OpenError> {

@@ -10,6 +10,7 @@ use crate::OpenError;
 use crate::checkpoint::{self, NewCheckpoint};
 use crate::directory::Directory;
 use crate::error::failed;
+use crate::files;
 use crate::loader::Loader;
 use crate::log::{self, Log};
 use crate::step::{self, STEP_ENTRIES_MAX};
@@ -109,7 +110,7 @@ impl DiskStorage {
     fn found(directory: Directory, config: DiskConfig, fresh: NodeId) -> Result<Opened, OpenError> {
         for old in directory.logs()? {
             let old = directory.log(old);
-            directory.remove(&old).map_err(OpenError::io("remove", &old))?;
+            files::remove(&old).map_err(OpenError::io("remove", &old))?;
         }
         let log = Log::go_on(&directory, log::Found::nothing(), config.segment_bytes)?;
         let mut storage = Self { directory, config, log, checkpoint: None, checkpoint_bytes: 0, begun: None };
@@ -142,7 +143,7 @@ fn tidy(directory: &Directory, checkpoint: Option<u64>) -> Result<(), OpenError>
     let old_checkpoints =
         directory.checkpoints()?.into_iter().filter(|it| *it < kept).map(|it| directory.checkpoint(it));
     for file in old_logs.chain(old_checkpoints).chain([directory.new_checkpoint()]) {
-        directory.remove(&file).map_err(OpenError::io("remove", &file))?;
+        files::remove(&file).map_err(OpenError::io("remove", &file))?;
     }
     Ok(())
 }
@@ -195,7 +196,7 @@ impl Storage for DiskStorage {
         self.checkpoint_bytes = std::fs::metadata(&file).map_err(failed("read", &file))?.len();
         if let Some(old) = self.checkpoint.replace(segment) {
             let old = self.directory.checkpoint(old);
-            self.directory.remove(&old).map_err(failed("remove", &old))?;
+            files::remove(&old).map_err(failed("remove", &old))?;
         }
         self.log.drop_before(&self.directory, segment)
     }

@@ -1,9 +1,7 @@
 //! The log: segments, the newest of which is written.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use kv_replication::StorageError;
@@ -11,6 +9,7 @@ use kv_replication::StorageError;
 use crate::block;
 use crate::directory::Directory;
 use crate::error::{OpenError, failed};
+use crate::files::{self, Output};
 use crate::loader::Loader;
 use crate::segment::{self, Segment};
 use crate::spare::{self, Spares};
@@ -21,7 +20,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// The log of a directory, at its end.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: File,
+    file: Output,
     path: PathBuf,
     /// Where the next block goes.
     offset: u64,
@@ -140,9 +139,14 @@ impl Log {
         let path = directory.log(number);
         let spares = Spares::new(directory.spare(), directory.new_spare(), segment_bytes);
         let mut spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
-        let begin = || -> io::Result<File> {
+        // What a killed process wrote may have come from the memory of the system. From here on it is built
+        // upon, so it has to be on the disk before a newer segment says that it is.
+        if let Some(last) = found.segments.back().map(|last| directory.log(*last)) {
+            Output::open(&last).and_then(|last| last.sync_data()).map_err(OpenError::io("sync", &last))?;
+        }
+        let begin = || -> io::Result<Output> {
             spare::fill(&path, segment_bytes)?;
-            let file = File::options().write(true).open(&path)?;
+            let file = Output::open(&path)?;
             segment::begin(&file, number, found.next)?;
             file.sync_all()?;
             directory.sync()?;
@@ -214,7 +218,7 @@ impl Log {
             // What was torn could be taken for a block of its next use.
             let kept = old >= self.own_from && self.spares.keep(&path).map_err(failed("rename", &path))?;
             if !kept {
-                directory.remove(&path).map_err(failed("remove", &path))?;
+                files::remove(&path).map_err(failed("remove", &path))?;
             }
         }
         Ok(())
@@ -223,12 +227,6 @@ impl Log {
     /// Bytes that a start would have to read beside the checkpoint.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Where the newest segment is, and its first byte that is not synced.
-    #[cfg(test)]
-    pub(crate) fn end(&self) -> (PathBuf, u64) {
-        (self.path.clone(), self.offset)
     }
 
     /// Writes what has been put, as one block.
@@ -258,9 +256,8 @@ impl Log {
         self.synced = self.next - 1;
         let number = self.segments.back().map_or(1, |last| last + 1);
         let path = directory.log(number);
-        let mut begin = || -> io::Result<File> {
-            self.spares.take(&path)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        let mut begin = || -> io::Result<Output> {
+            let file = if self.spares.take(&path)? { Output::open(&path)? } else { Output::create(&path)? };
             segment::begin(&file, number, self.next)?;
             file.sync_all()?;
             directory.sync()?;

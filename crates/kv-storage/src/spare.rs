@@ -3,10 +3,11 @@
 //! To sync a file that grows, or whose blocks were never written, the file system has to write down more
 //! than the data. So a segment is filled with zeros before it is used, or is one that was used before.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
+
+use crate::files::{self, Output};
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -24,10 +25,7 @@ impl Spares {
     /// What is left of a spare from before is made anew: nobody knows how far it came.
     pub(crate) fn new(file: PathBuf, unfinished: PathBuf, bytes: u64) -> io::Result<Self> {
         for old in [&file, &unfinished] {
-            match fs::remove_file(old) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            files::remove(old)?;
         }
         Ok(Self { file, unfinished, bytes, making: None, is_there: false })
     }
@@ -40,7 +38,7 @@ impl Spares {
         let (file, unfinished, bytes) = (self.file.clone(), self.unfinished.clone(), self.bytes);
         let make = move || {
             fill(&unfinished, bytes)?;
-            fs::rename(&unfinished, &file)
+            files::rename(&unfinished, &file)
         };
         self.making = Some(thread::Builder::new().name("kv-spare".to_owned()).spawn(make)?);
         Ok(())
@@ -60,7 +58,7 @@ impl Spares {
             }
         }
         if std::mem::take(&mut self.is_there) {
-            fs::rename(&self.file, path)?;
+            files::rename(&self.file, path)?;
             return Ok(true);
         }
         Ok(false)
@@ -72,11 +70,11 @@ impl Spares {
             return Ok(false);
         }
         // It may have grown, or never have been filled; the next use of it will tell nobody's fortune.
-        let file = File::options().write(true).open(segment)?;
-        if file.metadata()?.len() != self.bytes {
+        let file = Output::open(segment)?;
+        if file.len()? != self.bytes {
             return Ok(false);
         }
-        fs::rename(segment, &self.file)?;
+        files::rename(segment, &self.file)?;
         self.is_there = true;
         Ok(true)
     }
@@ -93,7 +91,7 @@ impl Drop for Spares {
 
 /// A file of so many zeros, all of which are on the disk.
 pub(crate) fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = Output::create(path)?;
     let zeros = vec![0; PIECE_BYTES];
     let mut left = bytes;
     while left > 0 {
