@@ -138,6 +138,9 @@ fn read(directory: &Directory) -> Result<(Loader, log::Found, Option<u64>, u64),
 
 /// Removes what a crash may have left behind.
 fn tidy(directory: &Directory, checkpoint: Option<u64>) -> Result<(), OpenError> {
+    // A process that was killed may have given the checkpoint its name just before: that name has to last
+    // before anything goes that it stands for.
+    directory.sync().map_err(OpenError::io("sync", directory.path()))?;
     let kept = checkpoint.unwrap_or(0);
     let old_logs = directory.logs()?.into_iter().filter(|it| *it < kept).map(|it| directory.log(it));
     let old_checkpoints =

@@ -23,6 +23,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+
     /// A number below `limit`; 0 if that is 0.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
@@ -98,8 +102,7 @@ impl Writer {
         let base = self.image.mark + random.below(30) as Version;
         let through = base + random.below(5) as Version;
         let entries = (1..=through).filter(|_| random.once_in(3)).collect::<Vec<_>>();
-        let mut entries: Vec<Entry> =
-            entries.into_iter().map(|version| self.put(version, random)).collect();
+        let mut entries: Vec<Entry> = entries.into_iter().map(|version| self.put(version, random)).collect();
         entries.sort_by(|one, other| key_of(one).cmp(key_of(other)));
         entries.dedup_by(|one, other| key_of(one) == key_of(other));
         Record::Replace { base, through, entries }

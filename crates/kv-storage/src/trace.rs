@@ -39,8 +39,15 @@ enum Step {
     Rename(String, String),
     Remove(String),
     SyncNames,
-    Write { id: Id, at: usize, bytes: Vec<u8> },
-    Cut { id: Id, len: usize },
+    Write {
+        id: Id,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Cut {
+        id: Id,
+        len: usize,
+    },
     Sync(Id),
     /// So many records have been handed over.
     Written(usize),
@@ -80,6 +87,18 @@ impl Tracer {
         Self { directory: directory.to_owned(), trace }
     }
 
+    /// The process was killed after so many steps of `before`, and what it left is in `directory`: the
+    /// system still has in its memory what was not synced.
+    pub(crate) fn go_on(directory: &Path, before: &Self, moment: usize) -> Self {
+        let steps = before.trace.lock().unwrap().steps[..moment].to_vec();
+        let mut names = Names::default();
+        steps.iter().for_each(|step| change(&mut names.synced, step.clone()));
+        let next = before.trace.lock().unwrap().next;
+        let trace = Arc::new(Mutex::new(Steps { steps, names: names.synced, next }));
+        TRACES.lock().unwrap().insert(directory.to_owned(), Arc::clone(&trace));
+        Self { directory: directory.to_owned(), trace }
+    }
+
     pub(crate) fn written(&self, records: usize) {
         self.trace.lock().unwrap().steps.push(Step::Written(records));
     }
@@ -93,14 +112,45 @@ impl Tracer {
         self.trace.lock().unwrap().steps.len()
     }
 
+    /// One of the moments since `first` at which something may end, often one at which names change.
+    pub(crate) fn moment(&self, first: usize, random: &mut Random) -> usize {
+        let steps = &self.trace.lock().unwrap().steps;
+        let any = first + random.below(steps.len() + 1 - first);
+        let is_checkpoint = |step: &Step| matches!(step, Step::Rename(_, to) if to.starts_with("checkpoint"));
+        let is_name = |step: &Step| matches!(step, Step::Rename(..) | Step::Remove(..) | Step::Name(..));
+        let next = match random.below(4) {
+            0 => steps.iter().skip(any).position(is_checkpoint),
+            1 => steps.iter().skip(any).position(is_name),
+            _ => return any,
+        };
+        next.map_or(any, |next| (any + next + random.below(5)).min(steps.len()))
+    }
+
+    /// The process is killed after so many steps.
+    pub(crate) fn kill(&self, moment: usize) -> Wreck {
+        self.end(moment, |fate| fate.finish(), |names| names.finish())
+    }
+
     /// Power is lost after so many steps.
     pub(crate) fn lose_power(&self, moment: usize, random: &mut Random) -> Wreck {
+        let mut other = random.split();
+        self.end(moment, |fate| fate.leave(random), |names| names.leave(&mut other))
+    }
+
+    fn end(
+        &self,
+        moment: usize,
+        mut file: impl FnMut(Fate) -> Vec<u8>,
+        name: impl FnOnce(Names) -> BTreeMap<String, Id>,
+    ) -> Wreck {
         let steps = self.trace.lock().unwrap().steps[..moment].to_vec();
         let (mut files, mut names) = (BTreeMap::<Id, Fate>::new(), Names::default());
         let (mut acked, mut written) = (0, 0);
         for step in steps {
             match step {
-                Step::Write { id, .. } | Step::Cut { id, .. } => files.entry(id).or_default().since.push(step),
+                Step::Write { id, .. } | Step::Cut { id, .. } => {
+                    files.entry(id).or_default().since.push(step)
+                }
                 Step::Sync(id) => files.entry(id).or_default().sync(),
                 Step::Name(..) | Step::Rename(..) | Step::Remove(..) => names.since.push(step),
                 Step::SyncNames => names.sync(),
@@ -108,10 +158,9 @@ impl Tracer {
                 Step::Acked(records) => acked = records,
             }
         }
-        let left = names.leave(random);
-        let files = left.into_iter().map(|(name, id)| {
+        let files = name(names).into_iter().map(|(name, id)| {
             let fate = files.remove(&id).unwrap_or_default();
-            (name, fate.leave(random))
+            (name, file(fate))
         });
         Wreck { files: files.collect(), acked, written }
     }
@@ -144,6 +193,11 @@ impl Fate {
         for step in std::mem::take(&mut self.since) {
             apply(&mut self.synced, &step);
         }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.sync();
+        self.synced
     }
 
     fn leave(self, random: &mut Random) -> Vec<u8> {
@@ -215,6 +269,11 @@ impl Names {
         for step in std::mem::take(&mut self.since) {
             change(&mut self.synced, step);
         }
+    }
+
+    fn finish(mut self) -> BTreeMap<String, Id> {
+        self.sync();
+        self.synced
     }
 
     fn leave(self, random: &mut Random) -> BTreeMap<String, Id> {
