@@ -12,7 +12,7 @@ use crate::block;
 use crate::error::{OpenError, failed};
 use crate::files::{self, Output};
 use crate::loader::Loader;
-use crate::step::{self, STEP_ENTRIES_MAX, Step};
+use crate::step::{self, Step};
 
 const BLOCK_BYTES: usize = 1 << 20;
 /// So much is left to the system before it has to be on the disk: a sync of the log that comes in
@@ -51,7 +51,7 @@ impl Writer {
 
     /// Entries of the state, in pieces that a reader takes.
     pub(crate) fn put_state(&mut self, state: &[Entry]) -> io::Result<()> {
-        state.chunks(STEP_ENTRIES_MAX).try_for_each(|part| self.put(|out| step::put_part(out, part)))
+        step::pieces(state).try_for_each(|part| self.put(|out| step::put_part(out, part)))
     }
 
     /// Everything is there, and durable.
@@ -107,7 +107,7 @@ impl Checkpoint for NewCheckpoint {
         let Self { mut writer, unfinished, file, head } = *self;
         let finish = || {
             writer.put(|out| step::put_end(out, through.max(head.whole_from)))?;
-            for pending in head.pending.chunks(STEP_ENTRIES_MAX) {
+            for pending in step::pieces(&head.pending) {
                 writer.put(|out| step::put_entries(out, pending))?;
             }
             writer.finish()?;

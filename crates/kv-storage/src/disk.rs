@@ -13,7 +13,7 @@ use crate::error::failed;
 use crate::files;
 use crate::loader::Loader;
 use crate::log::{self, Log};
-use crate::step::{self, STEP_ENTRIES_MAX};
+use crate::step;
 
 /// How much, on a disk.
 #[derive(Clone, Debug)]
@@ -156,13 +156,13 @@ impl Storage for DiskStorage {
         for record in records {
             match record {
                 Record::Entries(entries) => {
-                    for piece in entries.chunks(STEP_ENTRIES_MAX) {
+                    for piece in step::pieces(&entries) {
                         self.log.put(&self.directory, |out| step::put_entries(out, piece))?;
                     }
                 }
                 Record::Replace { base, through, entries } => {
                     self.log.put(&self.directory, |out| step::put_begin(out, base))?;
-                    for piece in entries.chunks(STEP_ENTRIES_MAX) {
+                    for piece in step::pieces(&entries) {
                         self.log.put(&self.directory, |out| step::put_part(out, piece))?;
                     }
                     self.log.put(&self.directory, |out| step::put_end(out, through))?;
