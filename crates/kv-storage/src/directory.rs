@@ -40,7 +40,7 @@ impl Directory {
 
     /// From now on the directory is one of a node; to be called when all that a new one needs is there.
     pub(crate) fn name_format(&self) -> Result<(), OpenError> {
-        let (file, new) = (self.path.join(FORMAT_FILE), self.path.join("FORMAT.new"));
+        let (file, new) = (self.format(), self.path.join("FORMAT.new"));
         let write = || {
             let mut format = Output::create(&new)?;
             format.write_all(format!("{FORMAT_NAME} {FORMAT}\n").as_bytes())?;
@@ -75,14 +75,19 @@ impl Directory {
         self.path.join("spare.new")
     }
 
+    /// What says which form the rest has.
+    pub(crate) fn format(&self) -> PathBuf {
+        self.path.join(FORMAT_FILE)
+    }
+
     /// Numbers of the segments that are there, in order.
     pub(crate) fn logs(&self) -> Result<Vec<u64>, OpenError> {
-        self.numbers("log-")
+        self.numbers("log-", Self::log)
     }
 
     /// Numbers of the checkpoints that are there, in order: usually one.
     pub(crate) fn checkpoints(&self) -> Result<Vec<u64>, OpenError> {
-        self.numbers("checkpoint-")
+        self.numbers("checkpoint-", Self::checkpoint)
     }
 
     /// What the directory lists outlives a loss of power from now on.
@@ -90,24 +95,36 @@ impl Directory {
         files::sync_directory(&self.path)
     }
 
-    fn numbers(&self, prefix: &str) -> Result<Vec<u64>, OpenError> {
-        let mut numbers: Vec<u64> =
-            names(&self.path)?.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
+    /// Numbers of the files that have such a name, written as this build writes it.
+    fn numbers(&self, prefix: &str, file: impl Fn(&Self, u64) -> PathBuf) -> Result<Vec<u64>, OpenError> {
+        let number = |name: &String| {
+            let number = name.strip_prefix(prefix)?.parse().ok()?;
+            file(self, number).ends_with(name).then_some(number)
+        };
+        let mut numbers: Vec<u64> = names(&self.path)?.iter().filter_map(number).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 }
 
+/// Whether the directory is that of a node, or was.
+pub(crate) fn holds_node(path: &Path) -> bool {
+    path.join(FORMAT_FILE).exists()
+}
+
 /// The format that a directory has; none if it is no data directory yet.
 fn read_format(path: &Path) -> Result<Option<u64>, OpenError> {
     let file = path.join(FORMAT_FILE);
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
+    let text = match fs::read(&file) {
+        Ok(text) => String::from_utf8(text).unwrap_or_default(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io("read", &file)(error)),
     };
     let number = text.strip_prefix(FORMAT_NAME).and_then(|rest| rest.trim().parse().ok());
-    number.map(Some).ok_or_else(|| OpenError::damaged(&file, "it does not name a format"))
+    number
+        .filter(|number| *number > 0)
+        .map(Some)
+        .ok_or_else(|| OpenError::damaged(&file, "it does not name a format"))
 }
 
 /// Nothing is there but what a start may have left that was cut short before the format was named.

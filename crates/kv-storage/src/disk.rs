@@ -8,7 +8,7 @@ use kv_replication::{Checkpoint, CheckpointHead, ClusterId, Image, Record, Stora
 
 use crate::OpenError;
 use crate::checkpoint::{self, NewCheckpoint};
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::error::failed;
 use crate::files;
 use crate::loader::Loader;
@@ -77,10 +77,10 @@ impl DiskStorage {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(OpenError::io("open", path)(source));
         }
-        let (directory, is_new) = Directory::open(path)?;
-        if is_new {
-            return Err(OpenError::Foreign(path.to_owned()));
+        if !directory::holds_node(path) {
+            return Err(OpenError::NoNode(path.to_owned()));
         }
+        let (directory, _) = Directory::open(path)?;
         Ok(read(&directory)?.0.image)
     }
 
@@ -110,6 +110,10 @@ impl DiskStorage {
     fn found(directory: Directory, config: DiskConfig, fresh: NodeId) -> Result<Opened, OpenError> {
         for old in directory.logs()? {
             let old = directory.log(old);
+            // The format is named before anything else is written behind the first words.
+            if log::has_blocks(&old, 2)? {
+                return Err(OpenError::damaged(&directory.format(), "it is missing, and there is a log"));
+            }
             files::remove(&old).map_err(OpenError::io("remove", &old))?;
         }
         let log = Log::go_on(&directory, log::Found::nothing(), config.segment_bytes)?;
@@ -132,7 +136,7 @@ fn read(directory: &Directory) -> Result<(Loader, log::Found, Option<u64>, u64),
     if let Some(segment) = checkpoint {
         bytes = checkpoint::load(&directory.checkpoint(segment), &mut loader)?;
     }
-    let found = log::replay(directory, checkpoint.unwrap_or(1), &mut loader)?;
+    let found = log::replay(directory, checkpoint, &mut loader)?;
     Ok((loader, found, checkpoint, bytes))
 }
 

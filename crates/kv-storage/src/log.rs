@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kv_replication::StorageError;
 
@@ -59,9 +59,18 @@ impl Found {
     }
 }
 
-/// Reads everything from segment `first` on, which must be there.
-pub(crate) fn replay(directory: &Directory, first: u64, loader: &mut Loader) -> Result<Found, OpenError> {
+/// Reads everything from the segment on that follows the checkpoint, or is the first; it must be there.
+pub(crate) fn replay(
+    directory: &Directory,
+    checkpoint: Option<u64>,
+    loader: &mut Loader,
+) -> Result<Found, OpenError> {
+    let first = checkpoint.unwrap_or(1);
     let mut numbers: Vec<u64> = directory.logs()?.into_iter().filter(|number| *number >= first).collect();
+    if let Some(later) = numbers.first().filter(|later| checkpoint.is_none() && **later > 1) {
+        let what = "it is missing, or all of the log before it is";
+        return Err(OpenError::damaged(&directory.checkpoint(*later), what));
+    }
     if numbers.is_empty() {
         numbers.push(first + 1); // so that the first is missed
     }
@@ -96,9 +105,19 @@ pub(crate) fn replay(directory: &Directory, first: u64, loader: &mut Loader) -> 
     Ok(found)
 }
 
+/// Whether the first segment has so many blocks.
+pub(crate) fn has_blocks(path: &Path, blocks: u64) -> Result<bool, OpenError> {
+    if segment::first_block(path, 1)? != Some(1) {
+        return Ok(false);
+    }
+    let mut segment = Segment::open(path, 1)?;
+    while segment.next <= blocks && segment.read().map_err(OpenError::io("read", path))?.is_some() {}
+    Ok(segment.next > blocks)
+}
+
 /// Reads one segment, up to block `end` if a later segment says where that is.
 fn read_segment(
-    path: &std::path::Path,
+    path: &Path,
     end: Option<u64>,
     loader: &mut Loader,
     found: &mut Found,
@@ -122,7 +141,7 @@ fn read_segment(
     Ok(())
 }
 
-fn refuse_if_durable(path: &std::path::Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
+fn refuse_if_durable(path: &Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
     if block::prove_durable(rest, number) {
         let what = format!("block {number} cannot be read, and was durable");
         return Err(OpenError::damaged(path, what));
