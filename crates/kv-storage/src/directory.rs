@@ -23,7 +23,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens it, or makes a new one of a directory that is empty or not there. Says whether it is new.
     pub(crate) fn open(path: &Path) -> Result<(Self, bool), OpenError> {
-        fs::create_dir_all(path).map_err(OpenError::io("create the directory", path))?;
+        create(path).map_err(OpenError::io("create the directory", path))?;
         let format = read_format(path)?;
         if format.is_none() && !holds_nothing(path)? {
             return Err(OpenError::Foreign(path.to_owned()));
@@ -105,6 +105,17 @@ impl Directory {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// Makes the directory, and those above it, if they are not there, so that they outlive a loss of power.
+fn create(path: &Path) -> io::Result<()> {
+    let new: Vec<_> = path.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
+    fs::create_dir_all(path)?;
+    for new in new {
+        let parent = new.parent().filter(|parent| !parent.as_os_str().is_empty());
+        files::sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Whether the directory is that of a node, or was.
