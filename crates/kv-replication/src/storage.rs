@@ -14,7 +14,8 @@ use crate::{CheckpointHead, Record};
 /// left behind, nobody knows.
 pub trait Storage: Send + 'static {
     /// Takes records down, after all earlier ones. A crash may leave any first part of what was not
-    /// synced, cut between two records, and never anything else.
+    /// synced, cut between two records or between two entries of one [`Record::Entries`], and never
+    /// anything else.
     ///
     /// # Errors
     /// [`StorageError`]: the storage is of no more use.

@@ -92,7 +92,7 @@ impl BackupEncoder {
     #[must_use]
     pub fn part(&mut self, state: &[Entry]) -> Vec<u8> {
         state.iter().for_each(|entry| add(&mut self.digester, entry));
-        self.block(|out| state.chunks(STEP_ENTRIES_MAX).for_each(|part| step::put_part(out, part)))
+        step::pieces(state).flat_map(|piece| self.block(|out| step::put_part(out, piece))).collect()
     }
 
     /// That was all.
@@ -171,7 +171,9 @@ pub fn write_backup(directory: &Path, file: &Path) -> Result<BackupSummary, Back
     let mut state = image.store.scan("", None).map(|(_, item)| item.entry.clone()).peekable();
     while state.peek().is_some() {
         let part: Vec<Entry> = state.by_ref().take(STEP_ENTRIES_MAX).collect();
-        writing.write(&encoder.part(&part))?;
+        for piece in step::pieces(&part) {
+            writing.write(&encoder.part(piece))?;
+        }
     }
     writing.write(&encoder.end().0)?;
     writing.finish()

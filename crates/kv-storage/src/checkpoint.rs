@@ -1,7 +1,7 @@
 //! Checkpoints: the state of a node in one file, in the form of a log.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use kv_replication::{Checkpoint, CheckpointHead, Record, StorageError};
 
 use crate::block;
 use crate::error::{OpenError, failed};
+use crate::files::{self, Output};
 use crate::loader::Loader;
-use crate::step::{self, STEP_ENTRIES_MAX, Step};
+use crate::step::{self, Step};
 
 const BLOCK_BYTES: usize = 1 << 20;
 /// So much is left to the system before it has to be on the disk: a sync of the log that comes in
@@ -21,7 +22,7 @@ const UNSYNCED_BYTES_MAX: usize = 8 << 20;
 /// A file of blocks that is written once, from its begin to its end.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    file: File,
+    file: Output,
     buffer: Vec<u8>,
     next: u64,
     unsynced: usize,
@@ -40,7 +41,7 @@ pub(crate) struct NewCheckpoint {
 
 impl Writer {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::create(path)?, buffer: block::new_buffer(), next: 1, unsynced: 0, bytes: 0 })
+        Ok(Self { file: Output::create(path)?, buffer: block::new_buffer(), next: 1, unsynced: 0, bytes: 0 })
     }
 
     pub(crate) fn put(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
@@ -50,7 +51,7 @@ impl Writer {
 
     /// Entries of the state, in pieces that a reader takes.
     pub(crate) fn put_state(&mut self, state: &[Entry]) -> io::Result<()> {
-        state.chunks(STEP_ENTRIES_MAX).try_for_each(|part| self.put(|out| step::put_part(out, part)))
+        step::pieces(state).try_for_each(|part| self.put(|out| step::put_part(out, part)))
     }
 
     /// Everything is there, and durable.
@@ -106,12 +107,12 @@ impl Checkpoint for NewCheckpoint {
         let Self { mut writer, unfinished, file, head } = *self;
         let finish = || {
             writer.put(|out| step::put_end(out, through.max(head.whole_from)))?;
-            for pending in head.pending.chunks(STEP_ENTRIES_MAX) {
+            for pending in step::pieces(&head.pending) {
                 writer.put(|out| step::put_entries(out, pending))?;
             }
             writer.finish()?;
-            fs::rename(&unfinished, &file)?;
-            file.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+            files::rename(&unfinished, &file)?;
+            file.parent().map_or(Ok(()), files::sync_directory)
         };
         finish().map_err(failed("write", &unfinished))
     }

@@ -1,10 +1,11 @@
 //! The files of a data directory, by name.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
+use crate::files::{self, Output};
 
 /// The form that this build writes.
 const FORMAT: u64 = 1;
@@ -22,7 +23,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens it, or makes a new one of a directory that is empty or not there. Says whether it is new.
     pub(crate) fn open(path: &Path) -> Result<(Self, bool), OpenError> {
-        fs::create_dir_all(path).map_err(OpenError::io("create the directory", path))?;
+        create(path).map_err(OpenError::io("create the directory", path))?;
         let format = read_format(path)?;
         if format.is_none() && !holds_nothing(path)? {
             return Err(OpenError::Foreign(path.to_owned()));
@@ -39,12 +40,12 @@ impl Directory {
 
     /// From now on the directory is one of a node; to be called when all that a new one needs is there.
     pub(crate) fn name_format(&self) -> Result<(), OpenError> {
-        let (file, new) = (self.path.join(FORMAT_FILE), self.path.join("FORMAT.new"));
+        let (file, new) = (self.format(), self.path.join("FORMAT.new"));
         let write = || {
-            let mut format = File::create(&new)?;
-            writeln!(format, "{FORMAT_NAME} {FORMAT}")?;
+            let mut format = Output::create(&new)?;
+            format.write_all(format!("{FORMAT_NAME} {FORMAT}\n").as_bytes())?;
             format.sync_all()?;
-            fs::rename(&new, &file)?;
+            files::rename(&new, &file)?;
             self.sync()
         };
         write().map_err(OpenError::io("write", &file))
@@ -74,47 +75,67 @@ impl Directory {
         self.path.join("spare.new")
     }
 
+    /// What says which form the rest has.
+    pub(crate) fn format(&self) -> PathBuf {
+        self.path.join(FORMAT_FILE)
+    }
+
     /// Numbers of the segments that are there, in order.
     pub(crate) fn logs(&self) -> Result<Vec<u64>, OpenError> {
-        self.numbers("log-")
+        self.numbers("log-", Self::log)
     }
 
     /// Numbers of the checkpoints that are there, in order: usually one.
     pub(crate) fn checkpoints(&self) -> Result<Vec<u64>, OpenError> {
-        self.numbers("checkpoint-")
+        self.numbers("checkpoint-", Self::checkpoint)
     }
 
     /// What the directory lists outlives a loss of power from now on.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        files::sync_directory(&self.path)
     }
 
-    /// Removes a file, if it is there.
-    pub(crate) fn remove(&self, file: &Path) -> io::Result<()> {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn numbers(&self, prefix: &str) -> Result<Vec<u64>, OpenError> {
-        let mut numbers: Vec<u64> =
-            names(&self.path)?.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect();
+    /// Numbers of the files that have such a name, written as this build writes it.
+    fn numbers(&self, prefix: &str, file: impl Fn(&Self, u64) -> PathBuf) -> Result<Vec<u64>, OpenError> {
+        let number = |name: &String| {
+            let number = name.strip_prefix(prefix)?.parse().ok()?;
+            file(self, number).ends_with(name).then_some(number)
+        };
+        let mut numbers: Vec<u64> = names(&self.path)?.iter().filter_map(number).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 }
 
+/// Makes the directory, and those above it, if they are not there, so that they outlive a loss of power.
+fn create(path: &Path) -> io::Result<()> {
+    let new: Vec<_> = path.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
+    fs::create_dir_all(path)?;
+    for new in new {
+        let parent = new.parent().filter(|parent| !parent.as_os_str().is_empty());
+        files::sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Whether the directory is that of a node, or was.
+pub(crate) fn holds_node(path: &Path) -> bool {
+    path.join(FORMAT_FILE).exists()
+}
+
 /// The format that a directory has; none if it is no data directory yet.
 fn read_format(path: &Path) -> Result<Option<u64>, OpenError> {
     let file = path.join(FORMAT_FILE);
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
+    let text = match fs::read(&file) {
+        Ok(text) => String::from_utf8(text).unwrap_or_default(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io("read", &file)(error)),
     };
     let number = text.strip_prefix(FORMAT_NAME).and_then(|rest| rest.trim().parse().ok());
-    number.map(Some).ok_or_else(|| OpenError::damaged(&file, "it does not name a format"))
+    number
+        .filter(|number| *number > 0)
+        .map(Some)
+        .ok_or_else(|| OpenError::damaged(&file, "it does not name a format"))
 }
 
 /// Nothing is there but what a start may have left that was cut short before the format was named.

@@ -8,11 +8,12 @@ use kv_replication::{Checkpoint, CheckpointHead, ClusterId, Image, Record, Stora
 
 use crate::OpenError;
 use crate::checkpoint::{self, NewCheckpoint};
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::error::failed;
+use crate::files;
 use crate::loader::Loader;
 use crate::log::{self, Log};
-use crate::step::{self, STEP_ENTRIES_MAX};
+use crate::step;
 
 /// How much, on a disk.
 #[derive(Clone, Debug)]
@@ -76,10 +77,10 @@ impl DiskStorage {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(OpenError::io("open", path)(source));
         }
-        let (directory, is_new) = Directory::open(path)?;
-        if is_new {
-            return Err(OpenError::Foreign(path.to_owned()));
+        if !directory::holds_node(path) {
+            return Err(OpenError::NoNode(path.to_owned()));
         }
+        let (directory, _) = Directory::open(path)?;
         Ok(read(&directory)?.0.image)
     }
 
@@ -109,7 +110,11 @@ impl DiskStorage {
     fn found(directory: Directory, config: DiskConfig, fresh: NodeId) -> Result<Opened, OpenError> {
         for old in directory.logs()? {
             let old = directory.log(old);
-            directory.remove(&old).map_err(OpenError::io("remove", &old))?;
+            // The format is named before anything else is written behind the first words.
+            if log::has_blocks(&old, 2)? {
+                return Err(OpenError::damaged(&directory.format(), "it is missing, and there is a log"));
+            }
+            files::remove(&old).map_err(OpenError::io("remove", &old))?;
         }
         let log = Log::go_on(&directory, log::Found::nothing(), config.segment_bytes)?;
         let mut storage = Self { directory, config, log, checkpoint: None, checkpoint_bytes: 0, begun: None };
@@ -131,18 +136,21 @@ fn read(directory: &Directory) -> Result<(Loader, log::Found, Option<u64>, u64),
     if let Some(segment) = checkpoint {
         bytes = checkpoint::load(&directory.checkpoint(segment), &mut loader)?;
     }
-    let found = log::replay(directory, checkpoint.unwrap_or(1), &mut loader)?;
+    let found = log::replay(directory, checkpoint, &mut loader)?;
     Ok((loader, found, checkpoint, bytes))
 }
 
 /// Removes what a crash may have left behind.
 fn tidy(directory: &Directory, checkpoint: Option<u64>) -> Result<(), OpenError> {
+    // A process that was killed may have given the checkpoint its name just before: that name has to last
+    // before anything goes that it stands for.
+    directory.sync().map_err(OpenError::io("sync", directory.path()))?;
     let kept = checkpoint.unwrap_or(0);
     let old_logs = directory.logs()?.into_iter().filter(|it| *it < kept).map(|it| directory.log(it));
     let old_checkpoints =
         directory.checkpoints()?.into_iter().filter(|it| *it < kept).map(|it| directory.checkpoint(it));
     for file in old_logs.chain(old_checkpoints).chain([directory.new_checkpoint()]) {
-        directory.remove(&file).map_err(OpenError::io("remove", &file))?;
+        files::remove(&file).map_err(OpenError::io("remove", &file))?;
     }
     Ok(())
 }
@@ -152,13 +160,13 @@ impl Storage for DiskStorage {
         for record in records {
             match record {
                 Record::Entries(entries) => {
-                    for piece in entries.chunks(STEP_ENTRIES_MAX) {
+                    for piece in step::pieces(&entries) {
                         self.log.put(&self.directory, |out| step::put_entries(out, piece))?;
                     }
                 }
                 Record::Replace { base, through, entries } => {
                     self.log.put(&self.directory, |out| step::put_begin(out, base))?;
-                    for piece in entries.chunks(STEP_ENTRIES_MAX) {
+                    for piece in step::pieces(&entries) {
                         self.log.put(&self.directory, |out| step::put_part(out, piece))?;
                     }
                     self.log.put(&self.directory, |out| step::put_end(out, through))?;
@@ -195,7 +203,7 @@ impl Storage for DiskStorage {
         self.checkpoint_bytes = std::fs::metadata(&file).map_err(failed("read", &file))?.len();
         if let Some(old) = self.checkpoint.replace(segment) {
             let old = self.directory.checkpoint(old);
-            self.directory.remove(&old).map_err(failed("remove", &old))?;
+            files::remove(&old).map_err(failed("remove", &old))?;
         }
         self.log.drop_before(&self.directory, segment)
     }

@@ -28,6 +28,9 @@ pub enum OpenError {
     /// There is something in it, and not the data of a node.
     #[error("{} is not empty, and is no data directory; choose another one, or empty it", .0.display())]
     Foreign(PathBuf),
+    /// There is nothing in it that could be looked at.
+    #[error("{} holds no data of a node; name the directory of one", .0.display())]
+    NoNode(PathBuf),
     /// It belongs to another cluster than the one that was asked for.
     #[error(
         "{} belongs to cluster {found}, not to {wanted}; choose the directory of that cluster, or correct the setting",

@@ -35,15 +35,24 @@
 mod backup;
 mod block;
 mod checkpoint;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod directory;
 mod disk;
 mod error;
+mod files;
 mod loader;
 mod log;
 mod memory;
+#[cfg(test)]
+mod power_loss;
 mod segment;
 mod spare;
 mod step;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod trace;
 
 pub use backup::{BackupEncoder, BackupError, BackupFile, BackupSummary, restore, verify, write_backup};
 pub use disk::{DiskConfig, DiskStorage, Opened};

@@ -1,19 +1,18 @@
 //! The log: segments, the newest of which is written.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kv_replication::StorageError;
 
 use crate::block;
 use crate::directory::Directory;
 use crate::error::{OpenError, failed};
+use crate::files::{self, Output};
 use crate::loader::Loader;
 use crate::segment::{self, Segment};
-use crate::spare::{self, Spares};
+use crate::spare::Spares;
 
 /// What is appended is written at the latest when so much has come together.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -21,7 +20,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// The log of a directory, at its end.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: File,
+    file: Output,
     path: PathBuf,
     /// Where the next block goes.
     offset: u64,
@@ -60,9 +59,18 @@ impl Found {
     }
 }
 
-/// Reads everything from segment `first` on, which must be there.
-pub(crate) fn replay(directory: &Directory, first: u64, loader: &mut Loader) -> Result<Found, OpenError> {
+/// Reads everything from the segment on that follows the checkpoint, or is the first; it must be there.
+pub(crate) fn replay(
+    directory: &Directory,
+    checkpoint: Option<u64>,
+    loader: &mut Loader,
+) -> Result<Found, OpenError> {
+    let first = checkpoint.unwrap_or(1);
     let mut numbers: Vec<u64> = directory.logs()?.into_iter().filter(|number| *number >= first).collect();
+    if let Some(later) = numbers.first().filter(|later| checkpoint.is_none() && **later > 1) {
+        let what = "it is missing, or all of the log before it is";
+        return Err(OpenError::damaged(&directory.checkpoint(*later), what));
+    }
     if numbers.is_empty() {
         numbers.push(first + 1); // so that the first is missed
     }
@@ -97,9 +105,19 @@ pub(crate) fn replay(directory: &Directory, first: u64, loader: &mut Loader) -> 
     Ok(found)
 }
 
+/// Whether the first segment has so many blocks.
+pub(crate) fn has_blocks(path: &Path, blocks: u64) -> Result<bool, OpenError> {
+    if segment::first_block(path, 1)? != Some(1) {
+        return Ok(false);
+    }
+    let mut segment = Segment::open(path, 1)?;
+    while segment.next <= blocks && segment.read().map_err(OpenError::io("read", path))?.is_some() {}
+    Ok(segment.next > blocks)
+}
+
 /// Reads one segment, up to block `end` if a later segment says where that is.
 fn read_segment(
-    path: &std::path::Path,
+    path: &Path,
     end: Option<u64>,
     loader: &mut Loader,
     found: &mut Found,
@@ -123,7 +141,7 @@ fn read_segment(
     Ok(())
 }
 
-fn refuse_if_durable(path: &std::path::Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
+fn refuse_if_durable(path: &Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
     if block::prove_durable(rest, number) {
         let what = format!("block {number} cannot be read, and was durable");
         return Err(OpenError::damaged(path, what));
@@ -140,9 +158,15 @@ impl Log {
         let path = directory.log(number);
         let spares = Spares::new(directory.spare(), directory.new_spare(), segment_bytes);
         let spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
-        let begin = || -> io::Result<File> {
+        // What a killed process wrote may have come from the memory of the system. From here on it is built
+        // upon, so it has to be on the disk before a newer segment says that it is.
+        if let Some(last) = found.segments.back().map(|last| directory.log(*last)) {
+            Output::open(&last).and_then(|last| last.sync_data()).map_err(OpenError::io("sync", &last))?;
+        }
+        let begin = || -> io::Result<Output> {
             // Whatever was there was begun just before a crash, and holds nothing.
-            let file = spare::reserve(&path, segment_bytes)?;
+            let file = Output::create(&path)?;
+            file.reserve(segment_bytes)?;
             segment::begin(&file, number, found.next)?;
             file.sync_all()?;
             directory.sync()?;
@@ -213,7 +237,7 @@ impl Log {
             // What was torn could be taken for a block of its next use.
             let kept = old >= self.own_from && self.spares.keep(&path).map_err(failed("rename", &path))?;
             if !kept {
-                directory.remove(&path).map_err(failed("remove", &path))?;
+                files::remove(&path).map_err(failed("remove", &path))?;
             }
         }
         Ok(())
@@ -222,12 +246,6 @@ impl Log {
     /// Bytes that a start would have to read beside the checkpoint.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Where the newest segment is, and its first byte that is not synced.
-    #[cfg(test)]
-    pub(crate) fn end(&self) -> (PathBuf, u64) {
-        (self.path.clone(), self.offset)
     }
 
     /// Writes what has been put, as one block.
@@ -260,9 +278,8 @@ impl Log {
         self.synced = self.next - 1;
         let number = self.segments.back().map_or(1, |last| last + 1);
         let path = directory.log(number);
-        let mut begin = || -> io::Result<File> {
-            self.spares.take(&path)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        let mut begin = || -> io::Result<Output> {
+            let file = if self.spares.take(&path)? { Output::open(&path)? } else { Output::create(&path)? };
             segment::begin(&file, number, self.next)?;
             file.sync_all()?;
             directory.sync()?;

@@ -13,6 +13,7 @@ use twox_hash::XxHash3_64;
 
 use crate::OpenError;
 use crate::block::{self, Block};
+use crate::files::Output;
 
 pub(crate) const HEADER_BYTES: usize = 40;
 const MAGIC: u64 = u64::from_le_bytes(*b"kv-log 1");
@@ -28,7 +29,7 @@ pub(crate) struct Segment {
 }
 
 /// Begins segment `number`, whose first block has the number `first`.
-pub(crate) fn begin(file: &File, number: u64, first: u64) -> io::Result<()> {
+pub(crate) fn begin(file: &Output, number: u64, first: u64) -> io::Result<()> {
     let mut header = [0; HEADER_BYTES];
     let words = [MAGIC, number, first, 0];
     for (slot, word) in header.chunks_exact_mut(8).skip(1).zip(words) {

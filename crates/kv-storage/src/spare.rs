@@ -4,13 +4,11 @@
 //! than the data. So a segment is filled with zeros before it is used, or is one that was used before. Only
 //! the first one after a start is not: nobody waits for zeros.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
+use crate::files::{self, Output};
 
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -28,10 +26,7 @@ impl Spares {
     /// What is left of a spare from before is made anew: nobody knows how far it came.
     pub(crate) fn new(file: PathBuf, unfinished: PathBuf, bytes: u64) -> io::Result<Self> {
         for old in [&file, &unfinished] {
-            match fs::remove_file(old) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            files::remove(old)?;
         }
         Ok(Self { file, unfinished, bytes, making: None, is_there: false })
     }
@@ -44,7 +39,7 @@ impl Spares {
         let (file, unfinished, bytes) = (self.file.clone(), self.unfinished.clone(), self.bytes);
         let make = move || {
             fill(&unfinished, bytes)?;
-            fs::rename(&unfinished, &file)
+            files::rename(&unfinished, &file)
         };
         self.making = Some(thread::Builder::new().name("kv-spare".to_owned()).spawn(make)?);
         Ok(())
@@ -64,7 +59,7 @@ impl Spares {
             }
         }
         if std::mem::take(&mut self.is_there) {
-            fs::rename(&self.file, path)?;
+            files::rename(&self.file, path)?;
             return Ok(true);
         }
         Ok(false)
@@ -76,11 +71,11 @@ impl Spares {
             return Ok(false);
         }
         // It may have grown, or never have been filled; the next use of it will tell nobody's fortune.
-        let file = File::options().write(true).open(segment)?;
-        if file.metadata()?.len() != self.bytes {
+        let file = Output::open(segment)?;
+        if file.len()? != self.bytes {
             return Ok(false);
         }
-        fs::rename(segment, &self.file)?;
+        files::rename(segment, &self.file)?;
         self.is_there = true;
         Ok(true)
     }
@@ -95,19 +90,9 @@ impl Drop for Spares {
     }
 }
 
-/// A new file that has room for so many bytes, if the file system can promise that without writing them.
-pub(crate) fn reserve(path: &Path, bytes: u64) -> io::Result<File> {
-    let file = File::create(path)?;
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
-        // It grows as it is written then, which is only slower.
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSPC) => Ok(file),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// A file of so many zeros, all of which are on the disk.
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = Output::create(path)?;
     let zeros = vec![0; PIECE_BYTES];
     let mut left = bytes;
     while left > 0 {

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// Entries that one step holds at most: what is read is taken in one such piece at a time.
 pub(crate) const STEP_ENTRIES_MAX: usize = 1_024;
+/// Bytes that a step holds at most, but for a single entry that has more.
+const STEP_BYTES_MAX: usize = 1 << 20;
 
 /// What a block tells, decoded.
 #[derive(Debug)]
@@ -84,6 +86,21 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) {
         // Whoever writes it takes it apart, so that no block is as large as a whole state.
         Record::Replace { .. } => {}
     }
+}
+
+/// Entries in pieces, each of which makes one step.
+pub(crate) fn pieces(mut entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.frame().len();
+            bytes <= STEP_BYTES_MAX
+        };
+        let count = entries.iter().take(STEP_ENTRIES_MAX).take_while(fits).count().max(1);
+        let (piece, rest) = entries.split_at_checked(count)?;
+        entries = rest;
+        Some(piece)
+    })
 }
 
 pub(crate) fn put_entries(out: &mut Vec<u8>, entries: &[Entry]) {
@@ -249,6 +266,20 @@ mod tests {
             Just(Record::Wipe),
             prop::collection::vec((1..1_000_u64).prop_map(entry), 0..20).prop_map(Record::Entries),
         ]
+    }
+
+    #[test]
+    fn a_piece_has_not_too_many_entries_and_not_too_many_bytes() {
+        let entry = |bytes: usize| {
+            let command = Command::put(Key::parse("k").unwrap(), &vec![1; bytes]).unwrap();
+            command.into_entry(epoch((1, 2)), 1)
+        };
+        let counts = |entries: &[Entry]| pieces(entries).map(<[Entry]>::len).collect::<Vec<_>>();
+        assert!(counts(&[]).is_empty());
+        assert_eq!(counts(&vec![entry(0); 2_500]), [1_024, 1_024, 452]);
+        assert_eq!(counts(&vec![entry(600 << 10); 3]), [1, 1, 1]);
+        assert_eq!(counts(&vec![entry(400 << 10); 5]), [2, 2, 1]);
+        assert_eq!(counts(&[entry(3 << 20), entry(1), entry(1), entry(2 << 20)]), [1, 2, 1]);
     }
 
     proptest! {
