@@ -248,7 +248,7 @@ impl Leader {
             return self.try_claim(now);
         }
         match self.start.way {
-            Way::Fresh => self.build(now, Store::new(), 0, &Default::default()),
+            Way::Fresh => self.build(now, Store::new(), (0, 0), &Default::default()),
             Way::OwnLog if self.somebody_else_may_have_led() => {
                 self.start.own_log_refuted = true;
                 self.start_over(now, false);

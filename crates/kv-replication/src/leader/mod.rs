@@ -96,7 +96,7 @@ impl Leader {
     /// may have led meanwhile.
     #[must_use]
     pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
-        let Image { meta, mark, store, pending, .. } = image;
+        let Image { meta, mark, store, whole_from, pending } = image;
         let mut log = Log::after(mark);
         for (version, entry) in pending {
             if version != log.last() + 1 {
@@ -123,7 +123,7 @@ impl Leader {
             log_is_cut: false,
             store,
             mark,
-            newest_committed: mark,
+            newest_committed: mark.max(whole_from),
             writes: Writes::default(),
             reads: reads::Reads::default(),
             next_attempt: 0,
