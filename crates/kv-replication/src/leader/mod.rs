@@ -99,7 +99,7 @@ impl Leader {
     #[must_use]
     pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
         let is_restored = image.is_restored();
-        let Image { meta, mark, store, pending, mut recent, .. } = image;
+        let Image { meta, mark, store, whole_from, pending, mut recent, .. } = image;
         let limits = &config.limits;
         let mut bytes: usize = recent.iter().map(|entry| entry.frame().len()).sum();
         while recent.len() > limits.log_entries_max || bytes > limits.log_bytes_max {
@@ -138,7 +138,7 @@ impl Leader {
             log_is_cut: false,
             store,
             mark,
-            newest_committed: mark,
+            newest_committed: mark.max(whole_from),
             writes: Writes::default(),
             reads: reads::Reads::default(),
             next_attempt: 0,
