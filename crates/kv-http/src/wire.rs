@@ -289,5 +289,6 @@ pub fn decode_chunk(bytes: &[u8]) -> Result<Chunk, WireError> {
     if through > kv_core::VERSION_MAX {
         return Err(WireError::Range);
     }
-    end(rest, Chunk { mark, through, done: take_bool(rest)?, entries: take_frames(rest)? })
+    let chunk = Chunk { mark, through, done: take_bool(rest)?, entries: take_frames(rest)? };
+    end(rest, chunk)
 }
