@@ -29,6 +29,8 @@ pub enum Command {
     Load(Load),
     /// Starts six node processes and measures writes per second beside a bare echo server.
     Throughput(Throughput),
+    /// Starts six durable node processes, fills them, and measures a restart: time and memory.
+    Restart(Restart),
     /// Starts six node processes and measures their memory, idle and filled.
     Footprint(Footprint),
     /// Starts a leader and a follower and measures reading all their keys, and pages of them.
@@ -72,9 +74,15 @@ pub struct Experiment {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Fails unless every row is as it should be: its mean less the median overhead within 3.5
-    /// standard errors of the theory, overhead at most 1.5 ms (median) and 5 ms (99th percentile).
+    /// standard errors of the theory, overhead at most 1.5 ms (median) and 5 ms (99th percentile);
+    /// with --compose at most 3 ms (median).
     #[arg(long, conflicts_with = "url")]
     pub check: bool,
+    /// Runs every quorum in fresh containers of this Compose file, whose image must have been built
+    /// [default, if no file is named: compose/docker-compose.yml].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "compose/docker-compose.yml")]
+    #[arg(conflicts_with_all = ["url", "followers"])]
+    pub compose: Option<PathBuf>,
     /// Where the summary and the plots go.
     #[arg(long, default_value = "artifacts")]
     pub out: PathBuf,
@@ -136,6 +144,33 @@ pub struct Throughput {
     /// Keys that are written to.
     #[arg(long, default_value_t = 1000)]
     pub keys: u64,
+    /// Gives every node a data directory, somewhere below this one, and measures its syncs too.
+    #[arg(long)]
+    pub durable: Option<PathBuf>,
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    pub node: Option<PathBuf>,
+}
+
+/// The flags of `restart`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Restart {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// Writes, each of the next key in turn.
+    #[arg(long, default_value_t = 2_000_000)]
+    pub writes: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Where the data directories go while it runs [default: the system's place for temporary files].
+    #[arg(long)]
+    pub disk: Option<PathBuf>,
+    /// Fails unless every node is ready again in less than 10 s, and its memory peaks below 1.5 times
+    /// the steady one.
+    #[arg(long)]
+    pub check: bool,
     /// The node's binary [default: `kv-node` beside this program].
     #[arg(long)]
     pub node: Option<PathBuf>,

@@ -1,17 +1,20 @@
 //! The experiment: for every write quorum, how long does a write take?
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_http::Address;
 use kv_replication::{DelayLaw, Quorum};
 use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Experiment;
 use crate::cluster::Cluster;
+use crate::containers::{self, Containers};
 use crate::report::{Meta, Row, Summary, draw, table, theory_ms};
-use crate::{Report, parity, workload};
+use crate::{Report, judge, parity, workload};
 
 const FOLLOWERS: usize = 5;
 const MAX_DELAY_MS: u64 = 1000;
@@ -45,9 +48,14 @@ pub async fn run(args: &Experiment) -> Result<Report, Box<dyn Error>> {
     if args.followers == Some(0) {
         return Err(BadExperiment::NoFollowers.into());
     }
-    let summary = match &args.url {
-        None => sweep(args).await?,
-        Some(leader) => running(args, leader).await?,
+    let summary = match (&args.url, &args.compose) {
+        (Some(leader), _) => running(args, leader).await?,
+        (None, None) => sweep(args).await?,
+        // What is dropped here unfinished removes its containers.
+        (None, Some(_)) => tokio::select! {
+            summary = sweep(args) => summary?,
+            signal = interrupted() => return Err(signal?.into()),
+        },
     };
     if summary.results.iter().all(|row| row.writes == 0) {
         return Err("no write succeeded, so there is nothing to show".into());
@@ -59,47 +67,15 @@ pub async fn run(args: &Experiment) -> Result<Report, Box<dyn Error>> {
     let written = format!("{}, {} and {} written", json.display(), png.display(), svg.display());
     Ok(Report {
         text: format!("{}\n{written}\n", table(&summary)),
-        problem: problem(args, &summary),
+        problem: judge::problem(args, &summary),
         code: 1,
     })
 }
 
-/// What is wrong with the result, if anything is.
-fn problem(args: &Experiment, summary: &Summary) -> Option<String> {
-    // With --url and without --follower-urls, nobody asked for a comparison.
-    let compared = args.url.is_none() || !args.follower_urls.is_empty();
-    summary.results.iter().find_map(|row| {
-        let what = if row.errors > 0 {
-            "some writes failed".to_owned()
-        } else if compared && row.parity_ok != Some(true) {
-            "the replicas are not known to be equal".to_owned()
-        } else if args.check {
-            miss(row)?
-        } else {
-            return None;
-        };
-        Some(format!("W = {}: {what}", row.quorum))
-    })
-}
-
-/// How a row misses what is promised of it.
-fn miss(row: &Row) -> Option<String> {
-    let (mean, ci95, theory) = (row.avg_latency_ms?, row.ci95_ms?, row.theory_ms?);
-    let (p50, p99) = (row.overhead_p50_ms?, row.overhead_p99_ms?);
-    // The half width of the interval is about two standard errors: 1.984 for a hundred writes.
-    let deviation = (mean - p50 - theory) / (ci95 / 1.984);
-    if deviation.abs() > 3.5 {
-        Some(format!("the mean is {deviation:.1} standard errors from the theory"))
-    } else if p50 > 1.5 || p99 > 5.0 {
-        Some(format!("the overhead is {p50:.3} ms (median), {p99:.3} ms (99th percentile)"))
-    } else {
-        None
-    }
-}
-
 /// A fresh cluster for every quorum.
 async fn sweep(args: &Experiment) -> Result<Summary, Box<dyn Error>> {
-    let followers = args.followers.unwrap_or(FOLLOWERS);
+    let followers =
+        if args.compose.is_some() { containers::FOLLOWERS } else { args.followers.unwrap_or(FOLLOWERS) };
     let min_delay = Duration::from_millis(args.min_delay_ms.unwrap_or(0));
     let max_delay = Duration::from_millis(args.max_delay_ms.unwrap_or(MAX_DELAY_MS));
     let delays = DelayLaw::uniform(args.seed, min_delay, max_delay)?;
@@ -113,26 +89,43 @@ async fn sweep(args: &Experiment) -> Result<Summary, Box<dyn Error>> {
     let mut results = Vec::new();
     for quorum in quorums {
         progress.set_message(format!("W = {}", quorum.write()));
-        results.push(measure(args, quorum, delays, &progress).await?);
+        results.push(match &args.compose {
+            None => {
+                let cluster = Cluster::start(quorum, delays, args.seed).await?;
+                let row = measure(args, &cluster.leader, quorum, delays, &progress).await?;
+                cluster.stop().await;
+                row
+            }
+            Some(file) => {
+                let containers = Containers::start(file, quorum, delays, args.seed).await?;
+                let row = measure(args, &containers.leader, quorum, delays, &progress).await?;
+                containers.remove()?;
+                row
+            }
+        });
     }
     progress.finish_and_clear();
-    let meta = meta(args, Some(followers), Some((min_delay, max_delay)), "HTTP on loopback, one process");
+    let transport = match args.compose {
+        None => "HTTP on loopback, one process",
+        Some(_) => "HTTP between containers",
+    };
+    let meta = meta(args, Some(followers), Some((min_delay, max_delay)), transport);
     Ok(Summary { meta, results })
 }
 
+/// The writes of one quorum on a fresh cluster.
 async fn measure(
     args: &Experiment,
+    leader: &Address,
     quorum: Quorum,
     delays: DelayLaw,
     progress: &ProgressBar,
 ) -> Result<Row, Box<dyn Error>> {
-    let cluster = Cluster::start(quorum, delays, args.seed).await?;
     let writes = workload::prepare(args.seed, args.writes, args.keys);
-    let outcome = workload::execute(&cluster.leader, writes, args.workers, progress).await?;
+    let outcome = workload::execute(leader, writes, args.workers, progress).await?;
     note_errors(progress, &outcome);
     let longest = delays.max();
-    let parity_ok = parity::ask(&cluster.leader, longest + PARITY_PATIENCE).await.verdict.equal();
-    cluster.stop().await;
+    let parity_ok = parity::ask(leader, longest + PARITY_PATIENCE).await.verdict.equal();
 
     let (w, n) = (quorum.write(), quorum.followers());
     let overheads: Vec<f64> = outcome
@@ -145,6 +138,16 @@ async fn measure(
         .collect();
     let theory = theory_ms(ms(delays.min()), ms(longest), w, n);
     Ok(Row::new(w, &latencies(&outcome), Some(&overheads), outcome.errors, parity_ok, Some(theory)))
+}
+
+/// Ready when this process is told to stop, with the words for it.
+async fn interrupted() -> io::Result<&'static str> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok("interrupted; the containers are removed, and nothing is written")
 }
 
 /// A cluster that somebody else runs: one row.

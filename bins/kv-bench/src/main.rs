@@ -1,26 +1,29 @@
 //! `kv-bench`: what replication costs.
 //!
 //! Without a subcommand it repeats the experiment: write latency against the write quorum, with a
-//! fresh cluster for every quorum, inside this process, over real HTTP on loopback. The subcommands
-//! measure other things; `--help` lists them.
+//! fresh cluster for every quorum, inside this process, over real HTTP on loopback; with `--compose` in
+//! containers. The subcommands measure other things; `--help` lists them.
 //!
 //! # What it does not do
 //!
 //! It judges nothing but where `--check` says so, and parity; it does not measure across machines, and it
-//! starts no containers yet.
+//! builds no images.
 
 mod args;
 mod catch_up;
 mod clock;
 mod cluster;
+mod containers;
 mod dump;
 mod experiment;
 mod fill;
 mod footprint;
+mod judge;
 mod load;
 mod nodes;
 mod parity;
 mod report;
+mod restart;
 mod throughput;
 mod workload;
 
@@ -76,6 +79,7 @@ fn run(args: Args) -> Result<Report, Box<dyn Error>> {
             None => experiment::run(&args.experiment).await?,
             Some(Command::Load(load)) => load::command(&load).await?,
             Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
+            Some(Command::Restart(restart)) => restart::command(&restart).await?,
             Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
             Some(Command::Dump(dump)) => dump::command(&dump).await?,
             Some(Command::Parity(parity)) => parity::command(&parity).await,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
+use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::clock::now;
@@ -19,8 +20,11 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Nodes {
     pub leader: Address,
     binary: PathBuf,
+    quorum: usize,
     /// The leader is the last one.
     pub processes: Vec<Process>,
+    /// Where they keep what they must not forget, if they do: removed with them.
+    disk: Option<TempDir>,
 }
 
 /// Why there are no nodes.
@@ -57,22 +61,70 @@ pub enum NodesError {
 }
 
 impl Nodes {
-    /// Starts them without delays and waits until the leader takes writes.
+    /// Starts them without delays and without disks, and waits until the leader takes writes.
     pub async fn start(binary: Option<&Path>, followers: usize, quorum: usize) -> Result<Self, NodesError> {
+        Self::begin(binary, followers, quorum, None).await
+    }
+
+    /// As [`Nodes::start`], with data directories somewhere below `disk`.
+    pub async fn start_durable(
+        binary: Option<&Path>,
+        followers: usize,
+        quorum: usize,
+        disk: &Path,
+    ) -> Result<Self, NodesError> {
+        let unusable = |source| NodesError::Spawn { path: disk.to_owned(), source };
+        let disk = tempfile::Builder::new().prefix("kv-bench-").tempdir_in(disk).map_err(unusable)?;
+        Self::begin(binary, followers, quorum, Some(disk)).await
+    }
+
+    async fn begin(
+        binary: Option<&Path>,
+        followers: usize,
+        quorum: usize,
+        disk: Option<TempDir>,
+    ) -> Result<Self, NodesError> {
         let binary = find(binary)?;
-        let mut processes = Vec::new();
-        for _ in 0..followers {
-            processes.push(Process::start_follower(&binary, 0)?);
+        let leader = Address::new("127.0.0.1", 0);
+        let mut nodes = Self { leader, binary, quorum, processes: Vec::new(), disk };
+        for index in 0..followers {
+            let follower = nodes.start_follower(index, 0)?;
+            nodes.processes.push(follower);
         }
-        let urls = processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
-        let quorum = quorum.to_string();
-        let leader = ["--role", "leader", "--port", "0", "--follower-urls", &urls, "--write-quorum", &quorum];
-        let leader = Process::start(&binary, &leader)?;
-        let address = leader.address.clone();
-        processes.push(leader);
-        let nodes = Self { leader: address, binary, processes };
+        nodes.start_leader()?;
         nodes.wait_until_serving().await?;
         Ok(nodes)
+    }
+
+    /// Starts the leader of all that run.
+    fn start_leader(&mut self) -> Result<(), NodesError> {
+        let urls = self.processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
+        let quorum = self.quorum.to_string();
+        let data = self.data_dir(self.processes.len());
+        let mut args =
+            vec!["--role", "leader", "--port", "0", "--follower-urls", &urls, "--write-quorum", &quorum];
+        args.extend(data.iter().flat_map(|data| ["--data-dir", data.as_str()]));
+        let leader = Process::start(&self.binary, &args)?;
+        self.leader = leader.address.clone();
+        self.processes.push(leader);
+        Ok(())
+    }
+
+    fn start_follower(&self, index: usize, port: u16) -> Result<Process, NodesError> {
+        Process::start_follower(&self.binary, port, self.data_dir(index).as_deref())
+    }
+
+    fn data_dir(&self, index: usize) -> Option<String> {
+        let disk = self.disk.as_ref()?;
+        Some(disk.path().join(format!("node-{index}")).to_string_lossy().into_owned())
+    }
+
+    /// Kills the leader (the last one) with all that it does not have on its disk, starts it again, and waits
+    /// until it takes writes.
+    pub async fn restart_leader(&mut self) -> Result<(), NodesError> {
+        drop(self.processes.pop());
+        self.start_leader()?;
+        self.wait_until_serving().await
     }
 
     /// The resident memory of each process in KiB, the leader last; none where the system does not say.
@@ -100,7 +152,9 @@ impl Nodes {
     /// Starts it again where it was, empty. This thread goes on with its other tasks meanwhile.
     pub async fn start_again(&mut self, index: usize) -> Result<(), NodesError> {
         let (binary, port) = (self.binary.clone(), self.follower(index)?.port());
-        let start = tokio::task::spawn_blocking(move || Process::start_follower(&binary, port));
+        let data = self.data_dir(index);
+        let start =
+            tokio::task::spawn_blocking(move || Process::start_follower(&binary, port, data.as_deref()));
         let process = start.await.map_err(|_| NodesError::NoFollower(index))??;
         if let Some(place) = self.processes.get_mut(index) {
             *place = process;
@@ -169,14 +223,26 @@ impl Process {
         Err(NodesError::NoAddress { binary: binary.to_owned(), last })
     }
 
-    fn start_follower(binary: &Path, port: u16) -> Result<Self, NodesError> {
-        Self::start(binary, &["--role", "follower", "--port", &port.to_string()])
+    fn start_follower(binary: &Path, port: u16, data: Option<&str>) -> Result<Self, NodesError> {
+        let port = port.to_string();
+        let mut args = vec!["--role", "follower", "--port", &port];
+        args.extend(data.iter().flat_map(|data| ["--data-dir", data]));
+        Self::start(binary, &args)
     }
 
     /// Its resident memory in KiB; none where the system does not say.
     pub fn resident_kib(&self) -> Option<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most that its resident memory has ever been, in KiB.
+    pub fn peak_kib(&self) -> Option<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, name: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse().ok()
     }
 }

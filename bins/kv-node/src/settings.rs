@@ -127,7 +127,7 @@ impl DiskSettings {
         let cluster = given(&args.cluster_id).map(cluster).transpose()?;
         let default = DiskConfig::default();
         let bytes = |variable, setting, default, min| number(variable, setting, default, min..=u64::MAX);
-        let config = DiskConfig {
+        let mut config = DiskConfig {
             disk_reserve_bytes: bytes(
                 "DISK_RESERVE_BYTES",
                 &args.disk_reserve_bytes,
@@ -142,6 +142,8 @@ impl DiskSettings {
             )?,
             ..default
         };
+        // A log that may be that short is not cut into longer pieces.
+        config.segment_bytes = config.segment_bytes.min(config.checkpoint_log_bytes);
         let Some(directory) = given(&args.data_dir) else {
             return match cluster {
                 Some(_) => Err(error("CLUSTER_ID", "there is no DATA_DIR whose data it could name")),

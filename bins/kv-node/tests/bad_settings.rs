@@ -36,7 +36,11 @@ fn bad_settings_end_the_process_before_a_port_is_bound() {
         (&[("FOLLOWER_URLS", "f1:8000")], "FOLLOWER_URLS", "http://host:port"),
         (&[("FOLLOWER_URLS", "https://f1:8000")], "FOLLOWER_URLS", "only http://"),
         (&[("ROLE", "follower"), TWO], "FOLLOWER_URLS", "a follower has no followers"),
-        (&[("DATA_DIR", "/data")], "DATA_DIR", "leave it unset"),
+        (&[("CLUSTER_ID", "1a")], "CLUSTER_ID", "no DATA_DIR"),
+        (&[("DATA_DIR", "/proc/kv"), ("CLUSTER_ID", "xyz")], "CLUSTER_ID", "hex digits"),
+        (&[("DATA_DIR", "/proc/kv"), ("DISK_RESERVE_BYTES", "-1")], "DISK_RESERVE_BYTES", "0 to"),
+        (&[("DATA_DIR", "/proc/kv"), ("CHECKPOINT_LOG_BYTES", "1")], "CHECKPOINT_LOG_BYTES", "1048576 to"),
+        (&[("DATA_DIR", "/proc/kv")], "DATA_DIR", "cannot create the directory"),
         (&[("ACCEPT_DATA_LOSS", "perhaps")], "ACCEPT_DATA_LOSS", "true"),
         (&[("RUNTIME_THREADS", "0")], "RUNTIME_THREADS", "1 to 256"),
         (&[("LOG_LEVEL", "loud")], "LOG_LEVEL", "debug"),
@@ -64,7 +68,7 @@ fn a_bad_port_or_host_names_its_variable() {
 fn bad_flags_are_refused_like_variables() {
     assert_refused(&["--role", "robot"], &[("ROLE", "leader")], "ROLE", "use leader or follower");
     assert_refused(&["--write-quorum=1"], &[], "WRITE_QUORUM", "0 followers");
-    assert_refused(&["--data-dir=/data"], &[], "DATA_DIR", "leave it unset");
+    assert_refused(&["--data-dir=/proc/kv"], &[], "DATA_DIR", "cannot create the directory");
     assert_refused(&["--accept-data-loss=perhaps"], &[], "ACCEPT_DATA_LOSS", "true");
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 
 use crate::Address;
 use crate::body::{BodyError, collect};
@@ -46,6 +47,12 @@ pub enum ClientError {
         /// Why not.
         reason: std::io::Error,
     },
+    /// There is a connection, but the name has another address by now.
+    #[error("cannot connect to {address}: its name leads elsewhere by now")]
+    Moved {
+        /// Where to.
+        address: Address,
+    },
     /// The connection broke, or what came back is not HTTP.
     #[error("no answer: {0}")]
     Broken(#[from] hyper::Error),
@@ -59,7 +66,11 @@ pub enum ClientError {
 
 /// A client of one node. It opens connections as needed and uses them again.
 ///
-/// It has no time-outs: whoever drops the future of a call closes its connection.
+/// A connection that is kept must lead to the node of that name. Where addresses are given to one machine after the
+/// other, as to containers, one that takes long to open can end at whoever has got the address meanwhile; so the
+/// name is looked up once more when it is open.
+///
+/// It has no time-outs: whoever drops the future of a call closes its connection, and those that are idle.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
@@ -89,12 +100,14 @@ impl Client {
         path: &str,
         body: Option<(&'static str, Bytes)>,
     ) -> Result<Response, ClientError> {
+        let call = Call { client: self, went_well: false };
         let mut connection = match self.reuse().await {
             Some(connection) => connection,
-            None => Connection::open(&self.address).await?,
+            None => Connection::open_surely(&self.address).await?,
         };
         let response = connection.send(method, path, body).await?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        call.went_well();
+        let mut idle = self.idle();
         if idle.len() < IDLE_CONNECTIONS_MAX {
             idle.push(connection);
         }
@@ -104,10 +117,35 @@ impl Client {
     /// An open connection that nobody uses.
     async fn reuse(&self) -> Option<Connection> {
         loop {
-            let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut connection = self.idle().pop()?;
             if connection.ready().await.is_ok() {
                 return Some(connection);
             }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way. If it fails or is given up, the idle connections go with it: they lead to the same place, and
+/// where a network was cut nothing else would tell that they are of no use, one after the other.
+struct Call<'a> {
+    client: &'a Client,
+    went_well: bool,
+}
+
+impl Call<'_> {
+    fn went_well(mut self) {
+        self.went_well = true;
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.went_well {
+            self.client.idle().clear();
         }
     }
 }
@@ -131,9 +169,26 @@ impl Connection {
     /// # Errors
     /// [`ClientError::Connect`] or [`ClientError::Broken`].
     pub async fn open(address: &Address) -> Result<Self, ClientError> {
+        Self::over(connect(address).await?, address).await
+    }
+
+    /// As [`Connection::open`], to a node whose name has one address at a time.
+    async fn open_surely(address: &Address) -> Result<Self, ClientError> {
+        let stream = connect(address).await?;
         let failed = |reason| ClientError::Connect { address: address.clone(), reason };
-        let stream = TcpStream::connect((address.host(), address.port())).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
+        if address.host().parse::<IpAddr>().is_err() {
+            // If it is that of the name now, nobody else has had it since the connection was made: whoever
+            // gives an address away closes what it had open.
+            let found = stream.peer_addr().map_err(failed)?;
+            let mut now = lookup_host((address.host(), address.port())).await.map_err(failed)?;
+            if !now.any(|it| it.ip() == found.ip()) {
+                return Err(ClientError::Moved { address: address.clone() });
+            }
+        }
+        Self::over(stream, address).await
+    }
+
+    async fn over(stream: TcpStream, address: &Address) -> Result<Self, ClientError> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let host = HeaderValue::from_str(&address.authority()).map_err(hyper::http::Error::from)?;
         Ok(Self { sender, io: Some(Box::pin(connection)), host })
@@ -200,6 +255,13 @@ impl Connection {
         .await;
         drive(&mut self.io, self.sender.ready()).await
     }
+}
+
+async fn connect(address: &Address) -> Result<TcpStream, ClientError> {
+    let failed = |reason| ClientError::Connect { address: address.clone(), reason };
+    let stream = TcpStream::connect((address.host(), address.port())).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
 }
 
 /// Polls `call` to its end, and the connection with it whenever the call has to wait.

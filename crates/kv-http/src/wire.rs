@@ -27,7 +27,7 @@
 //! ```text
 //! held      node u64 | resets u64 | counts u8 | promised u64 u64 | full u8 | mark u64 | count u32 | (first u64, last u64) …
 //! standing  cluster u8 u64 | promised in u8 u64 | other promise u64 u64 | data u8 | diverged u8 u64 | groups | held
-//! chunk     mark u64 | done u8 | frames
+//! chunk     mark u64 | through u64 | done u8 | frames
 //! digest    node u64 | resets u64 | cluster u8 u64 | promised u64 u64 | mark u64 | given u8, keys u64, hash u128
 //! ```
 //!
@@ -271,8 +271,9 @@ pub fn decode_standing(bytes: &[u8]) -> Result<Standing, WireError> {
 /// Writes a part of what a follower has.
 #[must_use]
 pub fn encode_chunk(chunk: &Chunk) -> Bytes {
-    let mut out = with_room_for(16, &chunk.entries);
+    let mut out = with_room_for(24, &chunk.entries);
     out.put_u64_le(chunk.mark);
+    out.put_u64_le(chunk.through);
     out.put_u8(chunk.done.into());
     put_frames(&mut out, &chunk.entries);
     out.into()
@@ -284,6 +285,10 @@ pub fn encode_chunk(chunk: &Chunk) -> Bytes {
 /// [`WireError`] for anything that [`encode_chunk`] could not have written.
 pub fn decode_chunk(bytes: &[u8]) -> Result<Chunk, WireError> {
     let rest = &mut &*bytes;
-    let chunk = Chunk { mark: take_u64(rest)?, done: take_bool(rest)?, entries: take_frames(rest)? };
-    end(rest, chunk)
+    let (mark, through) = (take_u64(rest)?, take_u64(rest)?);
+    if through > kv_core::VERSION_MAX {
+        return Err(WireError::Range);
+    }
+    let (done, entries) = (take_bool(rest)?, take_frames(rest)?);
+    end(rest, Chunk { mark, through, done, entries })
 }

@@ -122,7 +122,12 @@ fn standings() -> impl Strategy<Value = Standing> {
 }
 
 fn chunks() -> impl Strategy<Value = Chunk> {
-    (any::<(u64, bool)>(), entries()).prop_map(|((mark, done), entries)| Chunk { mark, entries, done })
+    (any::<(u64, bool)>(), 0..=VERSION_MAX, entries()).prop_map(|((mark, done), through, entries)| Chunk {
+        mark,
+        through,
+        entries,
+        done,
+    })
 }
 
 /// `bytes` with the byte at `at` (taken modulo the length) changed.

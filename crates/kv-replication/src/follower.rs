@@ -72,7 +72,11 @@ impl Follower {
     /// A follower that starts again with what its disk knows.
     #[must_use]
     pub fn restart(image: Image, config: FollowerConfig) -> Self {
-        let Image { meta, mark, store, whole_from, pending } = whole(image);
+        let is_half = is_half_reset(&image);
+        let image = if is_half { emptied(image) } else { image };
+        let Image { meta, mark, store, whole_from, pending, .. } = image;
+        // The disk has it all still, and would be believed as soon as a leader has claimed this node.
+        let records = if is_half && config.durable { vec![Record::Wipe] } else { Vec::new() };
         let mut follower = Self {
             config,
             meta,
@@ -86,7 +90,7 @@ impl Follower {
             leader_mark: mark,
             disk_full: false,
             transfer: None,
-            records: Vec::new(),
+            records,
         };
         follower.hold_again(pending);
         follower
@@ -448,8 +452,14 @@ impl Follower {
     }
 }
 
-/// Brings a reset to its end that a crash has cut short: it has forgotten its cluster, and not yet its data.
-fn whole(image: Image) -> Image {
-    let is_half = image.meta.cluster.is_none() && image.meta.promised > Epoch::ZERO;
-    if is_half { Image { meta: image.meta.clone(), ..Image::new(image.meta.identity.node) } } else { image }
+/// A crash has cut a reset short: it has forgotten its cluster, and perhaps not yet its data.
+fn is_half_reset(image: &Image) -> bool {
+    image.meta.cluster.is_none() && image.meta.promised > Epoch::ZERO
+}
+
+/// What the reset was to leave.
+fn emptied(image: Image) -> Image {
+    let mut empty = Image::new(image.meta.identity.node);
+    empty.meta = image.meta;
+    empty
 }

@@ -82,7 +82,7 @@ pub use message::{
     Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,
     Refusal, Reply, Request, Stage, Standing,
 };
-pub use persist::{CheckpointHead, Durable, Image, Meta, Record};
+pub use persist::{CheckpointHead, Durable, Image, Meta, RECENT_ENTRIES_MAX, Record};
 pub use planted::{Bug, Planted};
 pub use quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
 pub use range_set::RangeSet;

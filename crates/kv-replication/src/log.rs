@@ -56,6 +56,12 @@ impl Log {
         self.slots.push_back(Slot { entry, acks: 0, committed: false, waiter });
     }
 
+    /// As [`Log::push`], for what is committed already.
+    pub(crate) fn push_committed(&mut self, entry: Entry) {
+        self.push(entry, None);
+        self.slots.iter_mut().next_back().into_iter().for_each(|slot| slot.committed = true);
+    }
+
     pub(crate) fn get(&self, version: Version) -> Option<&Slot> {
         self.slots.get(self.index(version)?)
     }

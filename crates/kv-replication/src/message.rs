@@ -182,6 +182,9 @@ pub struct Standing {
 pub struct Chunk {
     /// Its own commit mark: as long as it stays the same, chunks belong together.
     pub mark: Version,
+    /// Nothing in its state is above this version: after a snapshot, some of it may be newer than the mark, and
+    /// only with everything up to here is the state that of one moment.
+    pub through: Version,
     /// In the order of keys or of versions, as asked.
     pub entries: Vec<Entry>,
     /// There is nothing more of this part.

@@ -5,8 +5,12 @@
 #[path = "schedules/lab.rs"]
 mod lab;
 
-use kv_core::NodeId;
-use kv_replication::{ClusterId, Follower, FollowerConfig, Image, Leader, Phase, Request, Stage};
+use std::sync::Arc;
+
+use kv_core::{Command, Epoch, Key, NodeId};
+use kv_replication::{
+    Claim, ClusterId, Follower, FollowerConfig, Group, Head, Image, Leader, Phase, Record, Request, Stage,
+};
 
 use crate::lab::{Lab, config};
 
@@ -167,6 +171,62 @@ fn a_snapshot_reaches_to_what_is_committed() {
     lab.serving(2, 2, &THREE);
     lab.run(2, 1_000);
     assert_eq!(lab.followers[2].whole_mark(), Some(lab.leader(2).mark()));
+}
+
+/// A leader reads the state of a follower that has had a snapshot, and shows something newer than its mark: the
+/// leader knows that as well, and says so when it hands the state on.
+#[test]
+fn what_a_snapshot_shows_beyond_the_mark_is_not_forgotten() {
+    let mut lab = Lab::new(2);
+    let epoch = Epoch { counter: 4, node: NodeId(99) };
+    let entry = |version: u64| {
+        let key = Key::parse("k").unwrap();
+        Command::put(key, &version.to_be_bytes()).unwrap().into_entry(epoch, version)
+    };
+    let group = Group { since: epoch, write: 1, followers: config(2, 1).followers };
+    for follower in [0, 1] {
+        let mut image = Image::new(NodeId(50 + follower as u64));
+        image.meta.counts = true;
+        image.meta.cluster = Some(ClusterId(1));
+        image.meta.promised = epoch;
+        image.meta.promised_in = Some(ClusterId(1));
+        image.meta.groups = Arc::new(vec![group.clone()]);
+        // Version 3 was committed before version 2: by the second one, while the first took in a snapshot.
+        let record = match follower {
+            0 => Record::Replace { base: 1, through: 3, entries: vec![entry(3)] },
+            _ => Record::Entries(vec![entry(1), entry(3)]),
+        };
+        image.apply(record);
+        lab.followers[follower] = Follower::restart(image, FollowerConfig::default());
+    }
+    lab.start(1, 1, &[0, 1]);
+    lab.lose(1, |_, request| matches!(request, Request::Append(_)));
+    lab.until(1, |lab| lab.phase(1) == Phase::Recovering);
+    let leader = lab.leader(1);
+    assert_eq!((leader.mark(), leader.newest_committed(), leader.assigned()), (1, 3, 3));
+    assert_eq!(leader.store().get("k").unwrap().version, 3);
+}
+
+/// A reset that a crash has cut short, and another crash after a leader has come: the disk has been told.
+#[test]
+fn a_half_reset_does_not_come_back() {
+    let config = FollowerConfig { durable: true, ..FollowerConfig::default() };
+    let mut image = Image::new(NodeId(7));
+    image.meta.identity.resets = 1;
+    image.meta.promised = Epoch { counter: 4, node: NodeId(99) };
+    image.mark = 9;
+    let mut follower = Follower::restart(image.clone(), config.clone());
+    let head = Head {
+        to: image.meta.identity,
+        cluster: ClusterId(3),
+        epoch: Epoch { counter: 5, node: NodeId(99) },
+    };
+    let groups = Arc::new(vec![Group { since: head.epoch, write: 1, followers: vec!["one".to_owned()] }]);
+    let claimed = follower.handle(Request::Claim(Claim { head, renames: None, groups }));
+    claimed.records.into_iter().for_each(|record| image.apply(record));
+    let follower = Follower::restart(image, config);
+    assert_eq!((follower.mark(), follower.promised()), (0, head.epoch));
+    assert!(!follower.standing().has_data);
 }
 
 /// A reset that a crash has cut short: the node has forgotten its cluster, and not yet its data.

@@ -7,6 +7,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
 /// A file that is written.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -60,8 +63,21 @@ impl Output {
     /// Cuts the file.
     pub(crate) fn cut(&self, len: u64) -> io::Result<()> {
         #[cfg(test)]
-        self.noted.iter().for_each(|noted| noted.cut(len));
+        self.noted.iter().for_each(|noted| noted.set_len(len));
         self.file.set_len(len)
+    }
+
+    /// Makes an empty file so long, of zeros, if the file system can promise the room without writing them. If
+    /// not it grows as it is written, which is only slower.
+    pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSPC) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        #[cfg(test)]
+        self.noted.iter().for_each(|noted| noted.set_len(bytes));
+        Ok(())
     }
 
     /// What was written outlives a loss of power from now on.

@@ -12,7 +12,7 @@ use crate::error::{OpenError, failed};
 use crate::files::{self, Output};
 use crate::loader::Loader;
 use crate::segment::{self, Segment};
-use crate::spare::{self, Spares};
+use crate::spare::Spares;
 
 /// What is appended is written at the latest when so much has come together.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -159,7 +159,7 @@ impl Log {
         let number = found.segments.back().map_or(1, |last| last + 1);
         let path = directory.log(number);
         let spares = Spares::new(directory.spare(), directory.new_spare(), segment_bytes);
-        let mut spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
+        let spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
         // What a killed process wrote may have come from the memory of the system. From here on it is built
         // upon, so it has to be on the disk before a newer segment says that it is.
         let last = found.segments.back().map(|last| directory.log(*last));
@@ -167,11 +167,9 @@ impl Log {
             Output::open(last).and_then(|last| last.sync_data()).map_err(OpenError::io("sync", last))?;
         }
         let begin = || -> io::Result<Output> {
-            let file = match spare::fill(&path, segment_bytes) {
-                // A node on a full disk takes no writes, but it can start and be read.
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => Output::create(&path)?,
-                filled => filled.and_then(|()| Output::open(&path))?,
-            };
+            // Whatever was there was begun just before a crash, and holds nothing.
+            let file = Output::create(&path)?;
+            file.reserve(segment_bytes)?;
             segment::begin(&file, number, found.next)?;
             file.sync_all()?;
             directory.sync()?;
@@ -183,7 +181,6 @@ impl Log {
         if let Some(last) = &last {
             Output::open(last).and_then(|it| it.cut(found.end)).map_err(OpenError::io("cut", last))?;
         }
-        spares.prepare().map_err(OpenError::io("write", &directory.spare()))?;
         let mut segments = found.segments;
         segments.push_back(number);
         Ok(Self {
@@ -275,6 +272,9 @@ impl Log {
         self.bytes += self.buffer.len() as u64;
         self.next += 1;
         self.rests = false;
+        if self.offset > self.segment_bytes / 2 {
+            self.spares.prepare().map_err(failed("write", &directory.spare()))?;
+        }
         self.buffer.truncate(block::HEADER_BYTES);
         self.buffer.shrink_to(4 * BLOCK_BYTES);
         Ok(())
@@ -298,7 +298,6 @@ impl Log {
         self.offset = segment::HEADER_BYTES as u64;
         self.rests = true; // so says the header
         self.segments.push_back(number);
-        let path = directory.spare();
-        self.spares.prepare().map_err(failed("write", &path))
+        Ok(())
     }
 }

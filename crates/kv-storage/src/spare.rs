@@ -1,7 +1,8 @@
 //! The next segment, made beside the work.
 //!
 //! To sync a file that grows, or whose blocks were never written, the file system has to write down more
-//! than the data. So a segment is filled with zeros before it is used, or is one that was used before.
+//! than the data. So a segment is filled with zeros before it is used, or is one that was used before. Only
+//! the first one after a start is not: nobody waits for zeros.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ impl Drop for Spares {
 }
 
 /// A file of so many zeros, all of which are on the disk.
-pub(crate) fn fill(path: &Path, bytes: u64) -> io::Result<()> {
+fn fill(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = Output::create(path)?;
     let zeros = vec![0; PIECE_BYTES];
     let mut left = bytes;

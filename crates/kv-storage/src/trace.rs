@@ -44,7 +44,7 @@ enum Step {
         at: usize,
         bytes: Vec<u8>,
     },
-    Cut {
+    SetLen {
         id: Id,
         len: usize,
     },
@@ -148,7 +148,7 @@ impl Tracer {
         let (mut acked, mut written) = (0, 0);
         for step in steps {
             match step {
-                Step::Write { id, .. } | Step::Cut { id, .. } => {
+                Step::Write { id, .. } | Step::SetLen { id, .. } => {
                     files.entry(id).or_default().since.push(step)
                 }
                 Step::Sync(id) => files.entry(id).or_default().sync(),
@@ -221,7 +221,7 @@ fn apply(file: &mut Vec<u8>, step: &Step) {
             file.resize(file.len().max(at + bytes.len()), 0);
             file[*at..at + bytes.len()].copy_from_slice(bytes);
         }
-        Step::Cut { len, .. } => file.resize(*len, 0),
+        Step::SetLen { len, .. } => file.resize(*len, 0),
         _ => {}
     }
 }
@@ -314,8 +314,8 @@ impl Noted {
         self.push(Step::Write { id: self.id, at: at as usize, bytes: bytes.to_vec() });
     }
 
-    pub(crate) fn cut(&self, len: u64) {
-        self.push(Step::Cut { id: self.id, len: len as usize });
+    pub(crate) fn set_len(&self, len: u64) {
+        self.push(Step::SetLen { id: self.id, len: len as usize });
     }
 
     pub(crate) fn sync(&self) {
@@ -329,7 +329,7 @@ pub(crate) fn create(path: &Path) -> Option<Noted> {
     let name = name(path);
     let id = match steps.names.get(&name).copied() {
         Some(id) => {
-            steps.steps.push(Step::Cut { id, len: 0 });
+            steps.steps.push(Step::SetLen { id, len: 0 });
             id
         }
         None => steps.name(&name),

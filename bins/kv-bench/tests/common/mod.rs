@@ -54,6 +54,15 @@ pub fn kv_bench(flags: &[&str]) -> Ended {
     Ended { code, stdout, stderr }
 }
 
+/// Polls until it is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        pause();
+    }
+}
+
 /// A directory that is not there yet, for the files of one test. It goes when this is dropped.
 pub struct Out(PathBuf);
 

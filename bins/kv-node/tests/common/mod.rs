@@ -13,6 +13,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+pub mod durable;
 pub mod history;
 pub mod writer;
 
@@ -61,7 +62,12 @@ impl Node {
         if variables.iter().all(|(name, _)| *name != "PORT") {
             variables.push(("PORT", "0"));
         }
-        let mut command = kv_node(flags, &variables);
+        Self::start_command(kv_node(flags, &variables), &variables)
+    }
+
+    /// As [`Node::start`], by a command that ends in running the node.
+    pub fn start_command(mut command: Command, variables: Variables<'_>) -> Self {
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
         let mut process = Process(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
         let lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -255,8 +261,13 @@ pub struct Ended {
 
 /// Runs a process to its end, which must come soon; it must not say more than a pipe holds.
 pub fn run(command: &mut Command) -> Ended {
+    run_within(PATIENCE, command)
+}
+
+/// As [`run`], with another deadline.
+pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
     let mut process = Process(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    let code = process.wait().code();
+    let code = process.wait_within(patience).code();
     let (mut stdout, mut stderr) = (String::new(), String::new());
     process.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     process.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -345,10 +356,15 @@ fn join_chunks(mut rest: &str) -> Option<String> {
 }
 
 /// Polls until it is so.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, is_so);
+}
+
+/// As [`eventually`], with another deadline.
+pub fn eventually_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        assert!(start.elapsed() < patience, "not in time: {what}");
         pause();
     }
 }
@@ -358,8 +374,12 @@ struct Process(Child);
 
 impl Process {
     fn wait(&mut self) -> ExitStatus {
+        self.wait_within(PATIENCE)
+    }
+
+    fn wait_within(&mut self, patience: Duration) -> ExitStatus {
         let mut status = None;
-        eventually("the process ends", || {
+        eventually_within(patience, "the process ends", || {
             status = self.0.try_wait().unwrap();
             status.is_some()
         });

@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-use super::{eventually, lock, request};
+use super::{eventually, lock, pause, request};
 
 /// Writes every key once, with the key as its value.
 pub struct Writer {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<Mutex<Acknowledged>>,
+    failures: Arc<Mutex<Vec<String>>>,
     thread: JoinHandle<()>,
 }
 
@@ -27,9 +28,11 @@ impl Writer {
     }
 
     /// As [`Writer::start`], with another name than `key`.
-    pub fn start_with(name: &'static str, leader: SocketAddr) -> Self {
+    pub fn start_with(name: impl Into<String>, leader: SocketAddr) -> Self {
+        let name = name.into();
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Acknowledged>>::default());
-        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&acknowledged));
+        let failures = Arc::<Mutex<Vec<String>>>::default();
+        let (stopped, noted, failed) = (Arc::clone(&stop), Arc::clone(&acknowledged), Arc::clone(&failures));
         let thread = std::thread::spawn(move || {
             for write in 0.. {
                 if stopped.load(Ordering::SeqCst) {
@@ -38,14 +41,14 @@ impl Writer {
                 let key = format!("{name}-{write}");
                 let body = json!({ "value": key });
                 let answer = request(leader, "PUT", &format!("/kv/{key}"), Some(body));
-                if let Some(version) =
-                    answer.ok().filter(|it| it.status == 200).and_then(|it| it.body["version"].as_u64())
-                {
-                    lock(&noted).0.push((key, version));
+                match answer.map(|it| (it.status, it.body["version"].as_u64(), it)) {
+                    Ok((200, Some(version), _)) => lock(&noted).0.push((key, version)),
+                    Ok((.., refused)) => fail(&failed, &key, &format!("{refused:?}")),
+                    Err(error) => fail(&failed, &key, &error.to_string()),
                 }
             }
         });
-        Self { stop, acknowledged, thread }
+        Self { stop, acknowledged, failures, thread }
     }
 
     pub fn goes_on(&self, what: &str) {
@@ -55,14 +58,40 @@ impl Writer {
     }
 
     pub fn finish(self) -> Acknowledged {
+        self.finish_with_failures().0
+    }
+
+    /// What was acknowledged, and what became of each write that was not.
+    pub fn finish_with_failures(self) -> (Acknowledged, Vec<String>) {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap();
-        let acknowledged = lock(&self.acknowledged);
-        acknowledged.clone()
+        let (acknowledged, failures) = (lock(&self.acknowledged), lock(&self.failures));
+        (acknowledged.clone(), failures.clone())
+    }
+}
+
+fn fail(failures: &Mutex<Vec<String>>, key: &str, why: &str) {
+    lock(failures).push(format!("{key}: {why}"));
+    pause();
+}
+
+impl FromIterator<Acknowledged> for Acknowledged {
+    fn from_iter<T: IntoIterator<Item = Self>>(all: T) -> Self {
+        Self(all.into_iter().flat_map(|one| one.0).collect())
     }
 }
 
 impl Acknowledged {
+    /// How many writes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Keys and their versions.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(key, version)| (key.as_str(), *version))
+    }
+
     /// The highest version.
     pub fn newest(&self) -> Option<u64> {
         self.0.iter().map(|(_, version)| *version).max()

@@ -65,7 +65,7 @@ impl Follower {
                 fill(&mut entries, self.pending.above(*after), CHUNK_ENTRIES_MAX, CHUNK_BYTES_MAX)
             }
         };
-        Chunk { mark: self.mark, entries, done }
+        Chunk { mark: self.mark, through: self.mark.max(self.whole_from), entries, done }
     }
 
     fn switch_over(&mut self, transfer: Transfer) {

@@ -298,7 +298,7 @@ impl Leader {
         if let Some(problem) = self.unfit() {
             return Err(problem);
         }
-        if self.is_restored() && self.one_history()?.is_some() {
+        if self.is_restored && self.one_history()?.is_some() {
             let with_data = self.answered().filter(|(_, it)| it.has_data).map(|(follower, _)| follower);
             return Err(StartProblem::Restored { followers: with_data.collect() });
         }
@@ -334,11 +334,6 @@ impl Leader {
         let (kept, needed) = short.map_or((0, 0), |need| (need.among(kept), need.count));
         let changed = self.is_changed(&groups);
         Err(StartProblem::TooFew { kept, needed, missing: self.missing(), lost, changed })
-    }
-
-    /// Its disk has a state that belongs to no history: somebody has put it there.
-    fn is_restored(&self) -> bool {
-        self.own_cluster.is_none() && (self.mark > 0 || !self.store.is_empty())
     }
 
     fn plan_fresh(&self) -> Result<Plan, StartProblem> {

@@ -55,6 +55,8 @@ pub struct Leader {
     drawn: ClusterId,
     /// The cluster that its disk knows.
     own_cluster: Option<ClusterId>,
+    /// What its disk had when it started belongs to no history: somebody has put it there.
+    is_restored: bool,
     /// The cluster that it goes on from under a new id, by an operator's decision.
     renames: Option<ClusterId>,
     epoch: Epoch,
@@ -96,8 +98,20 @@ impl Leader {
     /// may have led meanwhile.
     #[must_use]
     pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
-        let Image { meta, mark, store, pending, .. } = image;
-        let mut log = Log::after(mark);
+        let is_restored = image.is_restored();
+        let Image { meta, mark, store, whole_from, pending, mut recent, .. } = image;
+        let limits = &config.limits;
+        let mut bytes: usize = recent.iter().map(|entry| entry.frame().len()).sum();
+        while recent.len() > limits.log_entries_max || bytes > limits.log_bytes_max {
+            bytes -= recent.pop_front().map_or(0, |oldest| oldest.frame().len());
+        }
+        let recent = if recent.back().is_some_and(|last| last.version() == mark) {
+            recent
+        } else {
+            Default::default()
+        };
+        let mut log = Log::after(mark - recent.len() as u64);
+        recent.into_iter().for_each(|entry| log.push_committed(entry));
         for (version, entry) in pending {
             if version != log.last() + 1 {
                 break; // written out of order by another life of this node: not its own log
@@ -111,6 +125,7 @@ impl Leader {
             config,
             drawn: cluster,
             renames: None,
+            is_restored,
             own_cluster: meta.cluster,
             epoch: Epoch { counter: 0, node: meta.identity.node },
             promised: meta.promised,
@@ -123,7 +138,7 @@ impl Leader {
             log_is_cut: false,
             store,
             mark,
-            newest_committed: mark,
+            newest_committed: mark.max(whole_from),
             writes: Writes::default(),
             reads: reads::Reads::default(),
             next_attempt: 0,

@@ -16,6 +16,8 @@ pub(super) struct Pulls {
     /// Whom the state is read from, and up to which mark it goes.
     source: usize,
     mark: Version,
+    /// Nothing in the state is above this version.
+    through: Version,
     /// The last key that was read; nothing is left to read once `state_done`.
     after: Option<String>,
     state_done: bool,
@@ -82,6 +84,7 @@ impl Leader {
                 // Only a higher epoch can have moved it: what was read does not belong together.
                 return self.link_failed(now, follower, LinkError::OtherEpoch);
             }
+            pulls.through = pulls.through.max(chunk.through);
             chunk.entries.iter().for_each(|entry| _ = pulls.state.apply(entry));
             pulls.after = chunk.entries.last().and_then(|entry| entry.operation().key().map(str::to_owned));
             pulls.state_done = chunk.done;
@@ -109,9 +112,9 @@ impl Leader {
             return self.start_over(now, false);
         }
         if self.start.pulls.are_done() && !self.disk.is_full() {
-            let Pulls { mark, mut state, union, .. } = std::mem::take(&mut self.start.pulls);
+            let Pulls { mark, through, mut state, union, .. } = std::mem::take(&mut self.start.pulls);
             state.prune(mark);
-            self.build(now, state, mark, &union);
+            self.build(now, state, (mark, through.max(mark)), &union);
         }
     }
 }

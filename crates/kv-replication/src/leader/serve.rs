@@ -12,19 +12,29 @@ use crate::{Record, Time};
 
 impl Leader {
     /// The state and the log of the new epoch. What was there before is replaced, never merged.
-    pub(super) fn build(&mut self, now: Time, state: Store, mark: Version, union: &BTreeMap<Version, Entry>) {
+    ///
+    /// Everything up to the mark is in the state; it may show newer entries, which are committed too, up to
+    /// `through`.
+    pub(super) fn build(
+        &mut self,
+        now: Time,
+        state: Store,
+        (mark, through): (Version, Version),
+        union: &BTreeMap<Version, Entry>,
+    ) {
         if self.config.durable {
             self.meta.authoritative = None; // until it serves: a restart in between finds half of it
             self.note_meta();
             self.note(Record::Wipe);
             let entries = state.scan("", None).map(|(_, item)| item.entry.clone()).collect();
-            self.note(Record::Replace { base: mark, through: mark, entries });
+            self.note(Record::Replace { base: mark, through, entries });
         }
         self.note_new_log(mark);
         self.store = state;
         self.mark = mark;
-        self.newest_committed = mark;
-        let last = union.last_key_value().map_or(mark, |(last, _)| (*last).max(mark));
+        self.newest_committed = through;
+        // Never below what the state shows: no version is given twice.
+        let last = union.last_key_value().map_or(through, |(last, _)| (*last).max(through));
         let mut log = Log::after(mark);
         for version in mark + 1..=last {
             let entry = match union.get(&version) {
@@ -42,16 +52,18 @@ impl Leader {
         let (state, mark) = (std::mem::take(&mut self.store), self.mark);
         let tail = self.log.entries().filter(|entry| entry.version() > mark);
         let tail = tail.map(|entry| (entry.version(), entry.clone())).collect();
-        self.build(now, state, mark, &tail);
+        self.build(now, state, (mark, self.newest_committed.max(mark)), &tail);
     }
 
     /// The own log has everything: its tail is written again under the new epoch.
     pub(super) fn build_from_own_log(&mut self, now: Time) {
         self.meta.authoritative = Some(self.epoch);
         self.note_meta();
-        let mut log = Log::after(self.mark);
-        for entry in self.log.entries().filter(|entry| entry.version() > self.mark) {
-            log.push(entry.rewritten(self.epoch), None);
+        let mut log = Log::after(self.log.first() - 1);
+        for entry in self.log.entries() {
+            let (version, entry) = (entry.version(), entry.rewritten(self.epoch));
+            // What is committed is there for a follower that lacks it.
+            if version <= self.mark { log.push_committed(entry) } else { log.push(entry, None) }
         }
         self.recover(now, log);
     }

@@ -192,9 +192,12 @@ impl Cluster {
         let image = if config.durable && !blank { node.disk.image.clone() } else { Image::new(id) };
         node.life += 1;
         node.paused_until = Time::ZERO;
-        node.shown_mark = (image.meta.identity.resets, image.mark);
         node.disk = Disk::new(image.clone());
-        node.machine = Some(Follower::restart(image, config));
+        let mut machine = Follower::restart(image, config);
+        machine.set_disk_full(node.full_disk);
+        let held = machine.holds();
+        node.shown_mark = (held.identity.resets, held.mark);
+        node.machine = Some(machine);
         self.note(&[1, follower as u64], || format!("follower {follower} starts"));
     }
 
@@ -209,7 +212,10 @@ impl Cluster {
         node.tick_at = None;
         node.setting = setting;
         node.disk = Disk::new(image.clone());
-        node.machine = Some(Leader::restart(image, ClusterId(cluster), config));
+        let machine = Leader::restart(image, ClusterId(cluster), config);
+        node.full_at = node.full_at.map(|_| machine.assigned());
+        let first = if node.full_at.is_some() { Input::Disk { full: true } } else { Input::Tick };
+        node.machine = Some(machine);
         let life = node.life;
         let words = format!("leader {leader} starts as {id:?} with {:?}", node.setting);
         self.note(&[2, leader as u64], || words);
@@ -217,7 +223,7 @@ impl Cluster {
             let after = self.dice.between(Duration::ZERO, Duration::from_millis(80));
             self.schedule(after, Event::Undo(Fault::Interrupt(leader)));
         }
-        self.tell_leader(leader, life, Input::Tick)
+        self.tell_leader(leader, life, first)
     }
 
     fn arrive(
@@ -242,6 +248,9 @@ impl Cluster {
         let words = if self.options.trace { format!("{request:?}") } else { String::new() };
         let done = machine.handle(request);
         invariants::bounded_queues::follower(machine, self.shape.window())?;
+        if node.full_disk {
+            invariants::full_disk_does_not_grow::follower(&done.records)?;
+        }
         let refusal = done.then.as_ref().err().map(super::faults::refusal_name);
         let letter = Letter { leader, life, address, attempt, reply: done.then };
         self.note(&[3, leader as u64, follower as u64, attempt.0], || {
@@ -267,7 +276,7 @@ impl Cluster {
         self.send_back(follower, &letter)
     }
 
-    fn send_back(&mut self, follower: usize, letter: &Letter) -> Result<(), Violation> {
+    pub(super) fn send_back(&mut self, follower: usize, letter: &Letter) -> Result<(), Violation> {
         let held = match &letter.reply {
             Ok(Answer::Held(held)) => Some(held),
             Ok(Answer::Standing(standing)) => Some(&standing.held),
@@ -292,47 +301,6 @@ impl Cluster {
         self.tell_leader(leader, life, Input::Reply { attempt, reply })
     }
 
-    pub(super) fn sync_follower(&mut self, follower: usize) {
-        let slowest = if self.followers[follower].slow_disk { 900 } else { 8 };
-        let time = self.dice.between(Duration::from_micros(100), Duration::from_millis(slowest));
-        let life = self.followers[follower].life;
-        self.schedule(time, Event::FollowerSynced { follower, life });
-    }
-
-    fn follower_synced(&mut self, follower: usize, life: u64) -> Result<(), Violation> {
-        if self.followers[follower].life != life || self.followers[follower].machine.is_none() {
-            return Ok(());
-        }
-        let (letters, more) = self.followers[follower].disk.synced();
-        if more {
-            self.sync_follower(follower);
-        }
-        for letter in letters.into_iter().filter(|letter| letter.life > 0) {
-            self.send_back(follower, &letter)?;
-        }
-        Ok(())
-    }
-
-    fn leader_synced(&mut self, leader: usize, life: u64) -> Result<(), Violation> {
-        if self.leaders[leader].life != life || self.leaders[leader].machine.is_none() {
-            return Ok(());
-        }
-        let (batches, more) = self.leaders[leader].disk.synced();
-        if more {
-            self.sync_leader(leader);
-        }
-        match batches.into_iter().max() {
-            Some(id) => self.tell_leader(leader, life, Input::Persisted { id }),
-            None => Ok(()),
-        }
-    }
-
-    fn sync_leader(&mut self, leader: usize) {
-        let time = self.dice.between(Duration::from_micros(100), Duration::from_millis(8));
-        let life = self.leaders[leader].life;
-        self.schedule(time, Event::LeaderSynced { leader, life });
-    }
-
     /// Hands an input to a leader, and does what it says.
     pub(super) fn tell_leader(&mut self, leader: usize, life: u64, input: Input) -> Result<(), Violation> {
         let node = &mut self.leaders[leader];
@@ -349,7 +317,8 @@ impl Cluster {
                 if machine.phase() == Phase::Serving { own } else { own.max(self.settings.served_write()) };
             for (entry, _) in machine.take_commits() {
                 self.counters.entry("commits").and_modify(|count| *count += 1).or_insert(1);
-                self.answers.check(&entry, write)?;
+                let disk = self.shape.durable_leader.then_some(&self.leaders[leader].disk.image);
+                self.answers.check(&entry, write, disk)?;
                 self.truth.commit(entry)?;
             }
             match output {
@@ -360,6 +329,7 @@ impl Cluster {
         let node = &mut self.leaders[leader];
         let Some(machine) = &node.machine else { return Ok(()) };
         invariants::bounded_queues::leader(machine)?;
+        invariants::full_disk_does_not_grow::leader(machine, node.full_at)?;
         invariants::uncommitted_is_in_the_log::check(machine)?;
         if let Some(at) = machine.poll_timeout()
             && node.tick_at.is_none_or(|set| at < set)

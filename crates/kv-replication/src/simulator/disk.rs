@@ -13,6 +13,15 @@ pub(super) struct Disk<T> {
     syncing: usize,
 }
 
+/// What a crash has cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    /// Records that a later start misses, but for those whose loss does no harm.
+    pub(super) records: usize,
+    /// A sync was under way.
+    pub(super) in_sync: bool,
+}
+
 #[derive(Clone, Debug)]
 enum Queued<T> {
     Write(Record),
@@ -49,16 +58,24 @@ impl<T> Disk<T> {
         (done, !self.queue.is_empty() && self.start_sync())
     }
 
-    /// The node dies: of what was not synced, only the first `survive` records may have got there.
-    pub(super) fn crash(mut self, survive: usize) -> Image {
-        let records = self.queue.drain(..).filter_map(|queued| match queued {
+    /// Records that a sync has not covered yet.
+    pub(super) fn unsynced(&self) -> usize {
+        self.queue.iter().filter(|queued| matches!(queued, Queued::Write(_))).count()
+    }
+
+    /// The node dies: of what was not synced, only the first `survive` records got there, also if that is
+    /// in the middle of what a sync was to cover.
+    pub(super) fn crash(mut self, survive: usize) -> (Image, Lost) {
+        let in_sync = self.syncing > 0 && self.unsynced() > 0;
+        let mut records = self.queue.drain(..).filter_map(|queued| match queued {
             Queued::Write(record) => Some(record),
             Queued::Then(_) => None,
         });
-        for record in records.take(survive) {
+        for record in records.by_ref().take(survive) {
             self.image.apply(record);
         }
-        self.image
+        let lost = records.filter(|record| !record.is_lazy()).count();
+        (self.image, Lost { records: lost, in_sync })
     }
 
     fn start_sync(&mut self) -> bool {

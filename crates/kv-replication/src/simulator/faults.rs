@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, Event, LEADERS};
+use super::disks::Seat;
 use super::invariants::Violation;
 use super::nodes::{LeaderNode, Letter};
 use crate::{Input, Phase, Refusal, Time};
@@ -13,7 +14,8 @@ pub(super) enum Fault {
     LeaderDies(usize),
     WireCut(usize, usize),
     SlowNetwork,
-    SlowDisk(usize),
+    SlowDisk(Seat),
+    FullDisk(Seat),
     Astray,
     /// One of a storm: it strikes, and is over soon.
     Gust,
@@ -47,7 +49,7 @@ impl Cluster {
     fn one_fault(&mut self, lasts: Duration) -> Result<(), Violation> {
         let follower = self.dice.pick(self.followers.len());
         let leader = self.dice.pick(LEADERS);
-        match self.dice.roll(10) {
+        match self.dice.roll(13) {
             0 | 1 => self.kill_follower(follower, lasts),
             2 => return self.kill_leader(leader, lasts / 4),
             3 | 4 => {
@@ -63,6 +65,8 @@ impl Cluster {
             6 => self.reset(follower),
             7 => self.slow_down(follower, lasts),
             8 => self.forge(follower),
+            9 | 10 => return self.fill_disk(follower, lasts / 2),
+            11 => return self.black_out(lasts / 4),
             _ => return self.rival_or_astray(follower, lasts),
         }
         Ok(())
@@ -87,7 +91,8 @@ impl Cluster {
             }
             Fault::WireCut(leader, follower) => self.network.mend((leader, follower)),
             Fault::SlowNetwork => self.network.slow = false,
-            Fault::SlowDisk(follower) => self.followers[follower].slow_disk = false,
+            Fault::SlowDisk(seat) => self.hurry_disk(seat),
+            Fault::FullDisk(seat) => return self.set_full(seat, false),
             Fault::Astray => self.network.led_astray = None,
             Fault::Gust if self.now < self.shape.heals_at => {
                 let lasts = self.dice.between(Duration::ZERO, Duration::from_millis(120));
@@ -113,13 +118,18 @@ impl Cluster {
         self.network.heal();
         for follower in 0..self.followers.len() {
             self.followers[follower].slow_disk = false;
+            self.set_full(Seat::Follower(follower), false)?;
             self.followers[follower].paused_until = Time::ZERO;
             if self.followers[follower].machine.is_none() {
                 self.start_follower(follower);
             }
         }
         let keep = self.dice.pick(LEADERS);
-        (0..LEADERS).for_each(|leader| self.end_leader(leader));
+        for leader in 0..LEADERS {
+            self.end_leader(leader);
+            self.leaders[leader].slow_disk = false;
+            self.leaders[leader].full_at = None;
+        }
         self.shape.rivals = false;
         self.shape.regroups = false; // whatever has been begun is brought to its end
         self.start_leader(keep)
@@ -138,25 +148,19 @@ impl Cluster {
         self.start_leader(leader)
     }
 
-    fn kill_follower(&mut self, follower: usize, lasts: Duration) {
+    pub(super) fn kill_follower(&mut self, follower: usize, lasts: Duration) {
         let durable = self.shape.durable[follower];
         if self.followers[follower].machine.is_none() || (!durable && !self.may_lose(follower)) {
             return;
         }
         self.count(if durable { "crashes with a disk" } else { "crashes without memory" });
         self.note(&[6, follower as u64], || format!("follower {follower} dies"));
-        let survive = self.dice.pick(20);
-        let node = &mut self.followers[follower];
-        node.machine = None;
-        node.life += 1;
-        let blank = crate::Image::new(kv_core::NodeId(0));
-        let disk = std::mem::replace(&mut node.disk, super::disk::Disk::new(blank));
-        node.disk = super::disk::Disk::new(disk.crash(survive));
+        self.crash_follower(follower);
         self.schedule(lasts, Event::Undo(Fault::FollowerDies(follower)));
     }
 
     /// Some are asked to stop first, and may still get a write.
-    fn kill_leader(&mut self, leader: usize, lasts: Duration) -> Result<(), Violation> {
+    pub(super) fn kill_leader(&mut self, leader: usize, lasts: Duration) -> Result<(), Violation> {
         if self.leaders[leader].machine.is_none() {
             return Ok(());
         }
@@ -172,14 +176,7 @@ impl Cluster {
 
     fn end_leader(&mut self, leader: usize) {
         self.note(&[7, leader as u64], || format!("leader {leader} dies"));
-        let survive = self.dice.pick(20);
-        let node = &mut self.leaders[leader];
-        node.machine = None;
-        node.life += 1;
-        node.tick_at = None;
-        let blank = crate::Image::new(kv_core::NodeId(0));
-        let disk = std::mem::replace(&mut node.disk, super::disk::Disk::new(blank));
-        node.disk = super::disk::Disk::new(disk.crash(survive));
+        self.crash_leader(leader);
     }
 
     fn reset(&mut self, follower: usize) {
@@ -202,8 +199,7 @@ impl Cluster {
             self.network.slow = true;
             self.schedule(lasts / 2, Event::Undo(Fault::SlowNetwork));
         } else {
-            self.followers[follower].slow_disk = true;
-            self.schedule(lasts, Event::Undo(Fault::SlowDisk(follower)));
+            self.slow_disk(follower, lasts);
         }
     }
 
@@ -211,7 +207,10 @@ impl Cluster {
     fn rival_or_astray(&mut self, follower: usize, lasts: Duration) -> Result<(), Violation> {
         if self.dice.chance(40) {
             self.count("addresses led astray");
-            self.network.led_astray = Some((follower, self.dice.pick(self.followers.len())));
+            // To one of the same list: anyone else would take its place, and have none of its memory.
+            let (_, listed) = self.losses();
+            let Some(to) = listed.get(self.dice.pick(listed.len())) else { return Ok(()) };
+            self.network.led_astray = Some((follower, *to));
             self.schedule(lasts / 3, Event::Undo(Fault::Astray));
             return Ok(());
         }
@@ -232,7 +231,7 @@ impl Cluster {
 
     /// Whether one more follower may be without its memory.
     pub(super) fn may_lose(&self, follower: usize) -> bool {
-        let (most, listed) = self.settings.losses();
+        let (most, listed) = self.losses();
         let without = self.followers.iter().enumerate().filter(|(index, node)| {
             let counts = match &node.machine {
                 Some(machine) => machine.standing().held.counts,

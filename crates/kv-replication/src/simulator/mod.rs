@@ -1,23 +1,24 @@
 //! Whole clusters in virtual time, from one seed, on one thread.
 //!
 //! [`run`] takes the production machines through ten minutes of losses, delays, cuts, crashes with and
-//! without memory, pauses, slow disks, resets and rival leaders, while clients write and read. Each
-//! property that must hold is a file in `invariants/`, named after it. At the end everything is healed,
-//! and must become level without a new write.
+//! without memory, blackouts, pauses, slow and full disks, resets and rival leaders, while clients write and
+//! read. Each property that must hold is a file in `invariants/`, named after it. At the end everything is
+//! healed, and must become level without a new write.
 //!
 //! The assumption under which nothing acknowledged may be lost is kept: at most W - 1 followers at a
-//! time are without their memory. Leaders die as they like.
+//! time are without their memory. Leaders die as they like, and so do nodes with disks: all of them at once, too.
 //!
 //! # What it does not do
 //!
-//! It does not simulate a disk that loses what was synced, or one that is full, nor the loops and waits of
-//! the engine: a read that would wait is refused here.
+//! It does not simulate a disk that loses what was synced, or that keeps a later record and not an earlier
+//! one, nor the loops and waits of the engine: a read that would wait is refused here.
 
 #![expect(clippy::indexing_slicing, reason = "nodes are numbered by the simulator itself")]
 
 mod clients;
 mod cluster;
 mod disk;
+mod disks;
 mod faults;
 mod forged;
 mod invariants;

@@ -26,6 +26,7 @@ pub(super) struct FollowerNode {
     pub(super) life: u64,
     pub(super) paused_until: Time,
     pub(super) slow_disk: bool,
+    pub(super) full_disk: bool,
     /// It has counted: if it does not any more, it has lost something.
     pub(super) has_counted: bool,
     /// The highest mark that it has shown in this memory.
@@ -38,6 +39,9 @@ pub(super) struct LeaderNode {
     pub(super) disk: Disk<PersistId>,
     pub(super) life: u64,
     pub(super) paused_until: Time,
+    pub(super) slow_disk: bool,
+    /// While its disk is full: the newest version that it had given when that began.
+    pub(super) full_at: Option<kv_core::Version>,
     /// The tick that is scheduled.
     pub(super) tick_at: Option<Time>,
     pub(super) setting: Setting,
@@ -59,6 +63,7 @@ impl FollowerNode {
             life: 0,
             paused_until: Time::ZERO,
             slow_disk: false,
+            full_disk: false,
             has_counted: false,
             shown_mark: (0, 0),
         }
@@ -76,6 +81,8 @@ impl LeaderNode {
             disk: Disk::new(Image::new(NodeId(id))),
             life: 0,
             paused_until: Time::ZERO,
+            slow_disk: false,
+            full_at: None,
             tick_at: None,
             setting: Setting { write: 0, list: Vec::new() },
         }

@@ -1,8 +1,11 @@
 //! The operator: with which W and which followers a leader is started.
 
+use std::sync::Arc;
+
 use super::cluster::Cluster;
 use super::shape::Setting;
-use crate::Quorum;
+use crate::group::in_force;
+use crate::{Group, Quorum};
 
 /// What leaders have been started with, as far as it still matters.
 #[derive(Debug)]
@@ -52,16 +55,32 @@ impl Settings {
         self.is_unused = false;
         is_new
     }
-
-    /// How many may be without their memory, of which nodes.
-    pub(super) fn losses(&self) -> (usize, Vec<usize>) {
-        let all = || [&self.served].into_iter().chain(&self.tried);
-        let write = all().map(|setting| setting.write).min().unwrap_or(0);
-        (write.saturating_sub(1), all().flat_map(|setting| setting.list.clone()).collect())
-    }
 }
 
 impl Cluster {
+    /// How many may be without their memory, of which nodes: every group counts that may be in force, by
+    /// what the operator has started, what still runs, and what nodes keep.
+    pub(super) fn losses(&self) -> (usize, Vec<usize>) {
+        let running = self.leaders.iter().filter(|node| node.machine.is_some()).map(|node| &node.setting);
+        let settings = [&self.settings.served].into_iter().chain(&self.settings.tried).chain(running);
+        let of_followers = self.followers.iter().map(|node| match &node.machine {
+            Some(machine) => machine.standing().groups,
+            None => Arc::clone(&node.disk.image.meta.groups),
+        });
+        let of_leaders = self.leaders.iter().map(|node| Arc::clone(&node.disk.image.meta.groups));
+        let kept: Vec<_> = of_followers.chain(of_leaders).collect();
+        let kept = in_force(&kept.iter().map(|groups| groups.as_slice()).collect::<Vec<_>>());
+        let nodes = |group: &Group| {
+            let names = group.followers.iter().filter_map(|name| name.strip_prefix("node-"));
+            names.filter_map(|number| number.parse().ok()).collect::<Vec<usize>>()
+        };
+        let mut all: Vec<(usize, Vec<usize>)> =
+            kept.iter().map(|group| (group.write, nodes(group))).collect();
+        all.extend(settings.map(|setting| (setting.write, setting.list.clone())));
+        let write = all.iter().map(|(write, _)| *write).min().unwrap_or(0);
+        (write.saturating_sub(1), all.into_iter().flat_map(|(_, list)| list).collect())
+    }
+
     /// The setting of the next leader: mostly that of the last one, sometimes one step away from it.
     pub(super) fn choose_setting(&mut self) -> Setting {
         if !self.shape.regroups || self.settings.is_unused || self.dice.chance(40) {

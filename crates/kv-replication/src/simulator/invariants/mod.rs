@@ -3,6 +3,7 @@
 pub(super) mod bounded_queues;
 pub(super) mod commit_has_quorum;
 pub(super) mod equal_after_healing;
+pub(super) mod full_disk_does_not_grow;
 pub(super) mod marks_never_fall;
 pub(super) mod monotonic_sessions;
 pub(super) mod no_acknowledged_write_lost;
