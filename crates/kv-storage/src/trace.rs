@@ -112,6 +112,12 @@ impl Tracer {
         self.trace.lock().unwrap().steps.len()
     }
 
+    /// How many files were given a name like `to` instead of one like `from`.
+    pub(crate) fn renames(&self, from: &str, to: &str) -> usize {
+        let is_it = |step: &&Step| matches!(step, Step::Rename(old, new) if old.starts_with(from) && new.starts_with(to));
+        self.trace.lock().unwrap().steps.iter().filter(is_it).count()
+    }
+
     /// One of the moments since `first` at which something may end, often one at which names change.
     pub(crate) fn moment(&self, first: usize, random: &mut Random) -> usize {
         let steps = &self.trace.lock().unwrap().steps;
@@ -149,7 +155,7 @@ impl Tracer {
         for step in steps {
             match step {
                 Step::Write { id, .. } | Step::SetLen { id, .. } => {
-                    files.entry(id).or_default().since.push(step)
+                    files.entry(id).or_default().since.push(step);
                 }
                 Step::Sync(id) => files.entry(id).or_default().sync(),
                 Step::Name(..) | Step::Rename(..) | Step::Remove(..) => names.since.push(step),
@@ -250,7 +256,7 @@ fn tear(file: &mut Vec<u8>, at: usize, bytes: &[u8], random: &mut Random) {
             let len = file.len().max(at + to);
             file.resize(len, 0);
             file[at + from..at + to].copy_from_slice(&piece);
-        } else if kind % 2 == 0 {
+        } else if kind.is_multiple_of(2) {
             let len = file.len().max(at + to); // but the file has grown
             file.resize(len, 0);
         }
