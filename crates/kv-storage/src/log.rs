@@ -15,7 +15,8 @@ use crate::segment::{self, Segment};
 use crate::spare::Spares;
 
 /// What is appended is written at the latest when so much has come together.
-const BLOCK_BYTES: usize = 1 << 20;
+/// In tests of this crate little, so that a sync has several blocks to wait for.
+const BLOCK_BYTES: usize = if cfg!(test) { 700 } else { 1 << 20 };
 
 /// The log of a directory, at its end.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ const LIVES: usize = 4;
 
 #[test]
 fn whatever_a_loss_of_power_leaves_is_what_was_synced_and_some_more() {
-    let (first, seeds) = (setting("KV_STORAGE_FIRST", 1), setting("KV_STORAGE_SEEDS", 5));
+    let (first, seeds) = (setting("KV_STORAGE_FIRST", 1), setting("KV_STORAGE_SEEDS", 8));
     let mut all = [0; 3];
     for seed in first..first + seeds {
         println!("seed {seed}: KV_STORAGE_FIRST={seed} KV_STORAGE_SEEDS=1");
