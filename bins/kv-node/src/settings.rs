@@ -1,18 +1,20 @@
 //! From texts to settings that cannot be wrong.
 
+mod disk;
+
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use kv_http::Address;
-use kv_replication::{ClusterId, FOLLOWERS_MAX, InvalidQuorum, Quorum};
-use kv_storage::DiskConfig;
+use kv_replication::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
 use thiserror::Error;
 use tracing::Level;
 
 use crate::args::Args;
+
+pub use disk::DiskSettings;
 
 /// Everything a node needs to know, checked.
 #[derive(Clone, Debug)]
@@ -28,15 +30,6 @@ pub struct Settings {
     pub log_level: Level,
     /// None: it keeps nothing but memory.
     pub disk: Option<DiskSettings>,
-}
-
-/// Where a node keeps what it must not forget.
-#[derive(Clone, Debug)]
-pub struct DiskSettings {
-    pub directory: PathBuf,
-    /// Whose data it must hold.
-    pub cluster: Option<ClusterId>,
-    pub config: DiskConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -66,8 +59,6 @@ pub struct SettingsError {
 }
 
 const RUNTIME_THREADS_MAX: usize = 256;
-/// Less would write checkpoints without end.
-const CHECKPOINT_LOG_BYTES_MIN: u64 = 1 << 20;
 /// One day: longer is a typing error.
 const DURATION_MS_MAX: u64 = 86_400_000;
 
@@ -120,46 +111,6 @@ impl Settings {
         let host = if is_unspecified(&self.host) { "127.0.0.1" } else { &self.host };
         Address::new(host, self.port)
     }
-}
-
-impl DiskSettings {
-    fn from_args(args: &Args) -> Result<Option<Self>, SettingsError> {
-        let cluster = given(&args.cluster_id).map(cluster).transpose()?;
-        let default = DiskConfig::default();
-        let bytes = |variable, setting, default, min| number(variable, setting, default, min..=u64::MAX);
-        let mut config = DiskConfig {
-            disk_reserve_bytes: bytes(
-                "DISK_RESERVE_BYTES",
-                &args.disk_reserve_bytes,
-                default.disk_reserve_bytes,
-                0,
-            )?,
-            checkpoint_log_bytes: bytes(
-                "CHECKPOINT_LOG_BYTES",
-                &args.checkpoint_log_bytes,
-                default.checkpoint_log_bytes,
-                CHECKPOINT_LOG_BYTES_MIN,
-            )?,
-            ..default
-        };
-        // A log that may be that short is not cut into longer pieces.
-        config.segment_bytes = config.segment_bytes.min(config.checkpoint_log_bytes);
-        let Some(directory) = given(&args.data_dir) else {
-            return match cluster {
-                Some(_) => Err(error("CLUSTER_ID", "there is no DATA_DIR whose data it could name")),
-                None => Ok(None),
-            };
-        };
-        Ok(Some(Self { directory: PathBuf::from(directory), cluster, config }))
-    }
-}
-
-fn cluster(text: &str) -> Result<ClusterId, SettingsError> {
-    let digits = Some(text).filter(|text| text.len() <= 16 && text.bytes().all(|it| it.is_ascii_hexdigit()));
-    let id = digits.and_then(|text| u64::from_str_radix(text, 16).ok());
-    id.map(ClusterId).ok_or_else(|| {
-        error("CLUSTER_ID", format!("{text:?} is not up to 16 hex digits, as /status shows them"))
-    })
 }
 
 impl LeaderSettings {
@@ -599,11 +550,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused() {
+    fn a_node_may_have_a_disk() {
+        assert!(settings(&[("DISK_RESERVE_BYTES", "5")]).disk.is_none());
         for role in ["leader", "follower"] {
-            let given = [("ROLE", role), ("DATA_DIR", "/data")];
-            refused(&given, "DATA_DIR", &["memory only", "leave it unset"]);
+            let given = [("ROLE", role), ("DATA_DIR", " /data "), ("CLUSTER_ID", "00000000000000aF")];
+            let disk = settings(&given).disk.unwrap();
+            assert_eq!(disk.directory.to_str(), Some("/data"));
+            assert_eq!(disk.cluster.map(|cluster| cluster.0), Some(0xaf));
+            assert_eq!(
+                (disk.config.disk_reserve_bytes, disk.config.checkpoint_log_bytes),
+                (128 << 20, 64 << 20)
+            );
         }
+        // A log that may be short is not cut into longer pieces.
+        let given = [("DATA_DIR", "/data"), ("CHECKPOINT_LOG_BYTES", "2000000"), ("DISK_RESERVE_BYTES", "0")];
+        let config = settings(&given).disk.unwrap().config;
+        assert_eq!((config.segment_bytes, config.disk_reserve_bytes), (2_000_000, 0));
     }
 
     #[test]
@@ -657,6 +619,9 @@ mod tests {
                 "REPLICATION_TIMEOUT_MS" => &mut args.replication_timeout_ms,
                 "WRITE_TIMEOUT_MS" => &mut args.write_timeout_ms,
                 "DATA_DIR" => &mut args.data_dir,
+                "CLUSTER_ID" => &mut args.cluster_id,
+                "DISK_RESERVE_BYTES" => &mut args.disk_reserve_bytes,
+                "CHECKPOINT_LOG_BYTES" => &mut args.checkpoint_log_bytes,
                 "SEED" => &mut args.seed,
                 "RUNTIME_THREADS" => &mut args.runtime_threads,
                 "ALLOW_ASYNC" => &mut args.allow_async,

@@ -196,7 +196,8 @@ fn a_leader_that_starts_again_still_has_its_log() {
     cluster.kill(0);
     cluster.start_again(0);
     cluster.leader().logged("the leader serves");
-    assert_eq!(cluster.leader().get("/status").body["log"]["entries"], 20);
+    let status = cluster.leader().get("/status").body;
+    assert_eq!((&status["log"]["entries"], &status["durable"]), (&20.into(), &true.into()));
     cluster.start_again(2);
     cluster.counts();
     cluster.is_equal();

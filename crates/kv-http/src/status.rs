@@ -26,6 +26,7 @@ struct LeaderView {
     problem: Option<String>,
     versions: Versions,
     /// It takes no writes until there is space again.
+    durable: bool,
     disk_full: bool,
     keys: usize,
     log: LogView,
@@ -45,6 +46,7 @@ struct FollowerView {
     counts: bool,
     diverged_at: Option<Version>,
     /// It takes nothing new until there is space again.
+    durable: bool,
     disk_full: bool,
     versions: Versions,
     leader_committed: Version,
@@ -192,6 +194,7 @@ fn leader_view(status: LeaderStatus) -> LeaderView {
             _ => status.problem.map(|problem| problem.to_string()),
         },
         versions: Versions { assigned: Some(status.assigned), committed: mark, watermark: status.assigned },
+        durable: status.durable,
         disk_full: status.disk_full,
         keys: status.keys,
         log: LogView { entries: status.log_entries, bytes: status.log_bytes },
@@ -234,6 +237,7 @@ fn follower_view(status: &FollowerStatus) -> FollowerView {
         epoch: epoch(standing.held.promised),
         counts: standing.held.counts,
         diverged_at: standing.diverged,
+        durable: status.durable,
         disk_full: standing.held.disk_full,
         versions: Versions { assigned: None, committed: standing.held.mark, watermark: status.watermark },
         leader_committed: status.leader_mark,

@@ -289,6 +289,6 @@ pub fn decode_chunk(bytes: &[u8]) -> Result<Chunk, WireError> {
     if through > kv_core::VERSION_MAX {
         return Err(WireError::Range);
     }
-    let (done, entries) = (take_bool(rest)?, take_frames(rest)?);
-    end(rest, Chunk { mark, through, done, entries })
+    let chunk = Chunk { mark, through, done: take_bool(rest)?, entries: take_frames(rest)? };
+    end(rest, chunk)
 }

@@ -3,6 +3,7 @@
 mod check;
 mod hand_over;
 mod read;
+mod reset;
 
 pub(crate) use hand_over::fill;
 
@@ -14,8 +15,8 @@ use kv_core::{Entry, Epoch, Item, NodeId, Operation, Store, Version};
 use crate::overlay::Overlay;
 use crate::planted::Bug;
 use crate::{
-    Answer, Append, CheckpointHead, Claim, Durable, FollowerConfig, Group, HELD_RANGES_MAX, Held, Identity,
-    Image, Meta, RangeSet, Record, Reply, Request, Stage, Standing,
+    Answer, Append, CheckpointHead, Claim, Durable, FollowerConfig, Group, HELD_RANGES_MAX, Held, Image,
+    Meta, RangeSet, Record, Reply, Request, Stage, Standing,
 };
 
 /// Holds what a leader sends, and says what it holds.
@@ -72,8 +73,8 @@ impl Follower {
     /// A follower that starts again with what its disk knows.
     #[must_use]
     pub fn restart(image: Image, config: FollowerConfig) -> Self {
-        let is_half = is_half_reset(&image);
-        let image = if is_half { emptied(image) } else { image };
+        let is_half = reset::is_half(&image);
+        let image = if is_half { reset::emptied(image) } else { image };
         let Image { meta, mark, store, whole_from, pending, .. } = image;
         // The disk has it all still, and would be believed as soon as a leader has claimed this node.
         let records = if is_half && config.durable { vec![Record::Wipe] } else { Vec::new() };
@@ -281,7 +282,7 @@ impl Follower {
                 self.drop_pending_of_others(head.epoch);
             }
         }
-        if self.meta != before {
+        if self.meta != before && !self.config.planted.is(Bug::PromiseNotWritten) {
             self.write_meta();
         }
     }
@@ -299,7 +300,7 @@ impl Follower {
         for entry in entries {
             let version = entry.version();
             if version > self.mark && self.meta.diverged.is_none() && !self.held.contains(version) {
-                if self.config.durable {
+                if self.config.durable && !self.disk_full {
                     news.push(entry.clone());
                 }
                 self.hold(entry);
@@ -314,6 +315,9 @@ impl Follower {
         }
         self.leader_mark = self.leader_mark.max(mark);
         self.advance_mark(mark.min(self.held.watermark()));
+        if self.config.planted.is(Bug::MarkBeforeEntries) {
+            self.records.reverse();
+        }
     }
 
     /// Its leader has come that far.
@@ -392,30 +396,6 @@ impl Follower {
         }
     }
 
-    /// Begins a new memory, which counts for nothing yet.
-    fn forget_all(&mut self) {
-        let Identity { node, resets } = self.meta.identity;
-        self.meta.identity = Identity { node, resets: resets + 1 };
-        self.meta.counts = false;
-        self.meta.cluster = None;
-        self.meta.groups = Arc::default();
-        self.meta.claimed = Arc::default();
-        self.stage = (Epoch::ZERO, Stage::Recovering); // whatever it has done for its leader is undone
-        self.meta.diverged = None;
-        self.mark = 0;
-        self.leader_mark = 0;
-        self.held = RangeSet::new();
-        self.pending = Overlay::default();
-        self.pending_bytes = 0;
-        self.store = Store::new();
-        self.whole_from = 0;
-        self.transfer = None;
-        self.write_meta(); // first: whoever finds half of this has lost its memory
-        if self.config.durable {
-            self.records.push(Record::Wipe);
-        }
-    }
-
     fn take_foreign(&mut self, entry: &Entry) -> Adopted {
         let claimed = Adopted::Claimed { promised: self.meta.promised };
         let Operation::Put { key, value } = entry.operation() else {
@@ -450,16 +430,4 @@ impl Follower {
     fn has_data(&self) -> bool {
         self.mark > 0 || !self.held.is_empty() || !self.pending.is_empty() || !self.store.is_empty()
     }
-}
-
-/// A crash has cut a reset short: it has forgotten its cluster, and perhaps not yet its data.
-fn is_half_reset(image: &Image) -> bool {
-    image.meta.cluster.is_none() && image.meta.promised > Epoch::ZERO
-}
-
-/// What the reset was to leave.
-fn emptied(image: Image) -> Image {
-    let mut empty = Image::new(image.meta.identity.node);
-    empty.meta = image.meta;
-    empty
 }

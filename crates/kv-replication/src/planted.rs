@@ -43,13 +43,21 @@ pub enum Bug {
     ChangeNotJoint,
     /// A linearizable read is answered without asking the followers.
     ReadNotConfirmed,
+    /// A durable leader counts its own copy before its disk has it.
+    LeaderCommitsBeforePersist,
+    /// A follower does not write down what it promises.
+    PromiseNotWritten,
+    /// A follower whose disk is full takes entries in, and says that it holds them.
+    FullDiskAcknowledges,
+    /// A follower writes down that entries are committed before the entries.
+    MarkBeforeEntries,
     /// A read with a least version waits for a follower's watermark instead of its mark.
     MinVersionByWatermark,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 24] = [
         Bug::StaleAnswerIsAck,
         Bug::AckBeforePersist,
         Bug::RecoveryWithTooFew,
@@ -70,6 +78,10 @@ impl Bug {
         Bug::ChangeNotJoint,
         Bug::ReadNotConfirmed,
         Bug::MinVersionByWatermark,
+        Bug::LeaderCommitsBeforePersist,
+        Bug::PromiseNotWritten,
+        Bug::FullDiskAcknowledges,
+        Bug::MarkBeforeEntries,
     ];
 }
 

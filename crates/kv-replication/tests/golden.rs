@@ -49,6 +49,9 @@ scenarios! {
     drain
     drain_refuses_waiting_writes
     duplicates_count_once
+    durable_leader_alone
+    durable_leader_and_its_followers
+    durable_leader_dies_in_a_start
     follower_lost_and_back
     follower_reset
     follower_restarts_empty

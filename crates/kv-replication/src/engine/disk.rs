@@ -288,6 +288,8 @@ impl<N: Node> Worker<N> {
             self.execute(jobs, last, checkpoint)?;
             self.look()?;
             if idle {
+                // What nobody waits for, so that a start knows it, too.
+                self.storage.sync()?;
                 self.storage.rest()?;
             }
             if !is_busy(checkpoint) && self.storage.wants_checkpoint() {

@@ -72,6 +72,8 @@ pub struct FollowerStatus {
     pub watermark: Version,
     /// The commit mark of its leader, as it was told last.
     pub leader_mark: Version,
+    /// It keeps on a disk what it must not forget.
+    pub durable: bool,
     /// Live keys among what it knows to be committed.
     pub keys: usize,
     /// Since its start.
@@ -197,6 +199,7 @@ impl FollowerHandle {
             standing: core.follower.standing(),
             watermark: core.follower.watermark(),
             leader_mark: core.follower.leader_mark(),
+            durable: self.disk.is_some(),
             keys: core.follower.store().len(),
             uptime: now.since_origin(),
             last_heard: core.heard.map(|heard| now.since(heard)),

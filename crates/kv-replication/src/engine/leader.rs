@@ -47,6 +47,8 @@ pub struct LeaderStatus {
     pub mark: Version,
     /// Live keys.
     pub keys: usize,
+    /// It keeps on a disk what it must not forget.
+    pub durable: bool,
     /// Its own disk is full: it takes no writes.
     pub disk_full: bool,
     /// Entries in the log.
@@ -248,6 +250,7 @@ impl LeaderHandle {
                 assigned: leader.assigned(),
                 mark: leader.mark(),
                 keys: leader.store().len(),
+                durable: leader.config().durable,
                 disk_full: leader.is_disk_full(),
                 log_entries,
                 log_bytes,

@@ -3,6 +3,7 @@
 use kv_core::{VERSION_MAX, Version};
 
 use super::Follower;
+use crate::planted::Bug;
 use crate::{Append, Claim, Head, Refusal};
 
 impl Follower {
@@ -81,7 +82,8 @@ impl Follower {
     fn check_space(&self, append: &Append) -> Result<(), Refusal> {
         let is_new = |version| version > self.mark && !self.held.contains(version);
         let grows = append.entries.iter().any(|entry| is_new(entry.version()));
-        if self.disk_full && grows { Err(Refusal::DiskFull) } else { Ok(()) }
+        let careless = self.config.planted.is(Bug::FullDiskAcknowledges);
+        if self.disk_full && grows && !careless { Err(Refusal::DiskFull) } else { Ok(()) }
     }
 
     /// Whether it holds the entry's version with other content.

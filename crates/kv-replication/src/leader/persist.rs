@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_core::{Entry, Version};
 
 use super::{Leader, Output, PersistId, Phase};
+use crate::planted::Bug;
 use crate::{CheckpointHead, Record, Time};
 
 /// The leader's own copy.
@@ -74,7 +75,8 @@ impl Leader {
 
     /// The leader's own copy of `version` is as durable as this node promises.
     pub(super) fn holds(&self, version: Version) -> bool {
-        !self.config.durable || version <= self.disk.durable
+        let careless = self.config.planted.is(Bug::LeaderCommitsBeforePersist);
+        !self.config.durable || careless || version <= self.disk.durable
     }
 
     pub(super) fn note(&mut self, record: Record) {

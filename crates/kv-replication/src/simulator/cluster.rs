@@ -108,6 +108,9 @@ impl Cluster {
 
     fn steps(&mut self) -> Result<(), Violation> {
         self.start_leader(0)?;
+        if self.shape.is_lone {
+            self.count("lone leaders");
+        }
         self.schedule(Duration::from_secs(1), Event::Client);
         self.schedule(Duration::from_secs(5), Event::Fault);
         self.schedule(Duration::from_secs(5), Event::Look);

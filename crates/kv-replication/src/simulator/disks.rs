@@ -23,16 +23,39 @@ impl Cluster {
         let (slow, life) = (self.followers[follower].slow_disk, self.followers[follower].life);
         let time = self.sync_time(slow);
         self.schedule(time, Event::FollowerSynced { follower, life });
+        self.perhaps_pull_plug(Seat::Follower(follower), time);
     }
 
     pub(super) fn sync_leader(&mut self, leader: usize) {
         let (slow, life) = (self.leaders[leader].slow_disk, self.leaders[leader].life);
         let time = self.sync_time(slow);
         self.schedule(time, Event::LeaderSynced { leader, life });
+        self.perhaps_pull_plug(Seat::Leader(leader), time);
     }
 
     fn sync_time(&mut self, slow: bool) -> Duration {
         self.dice.between(Duration::from_micros(100), Duration::from_millis(if slow { 900 } else { 8 }))
+    }
+
+    /// Some syncs are cut short.
+    fn perhaps_pull_plug(&mut self, seat: Seat, sync: Duration) {
+        if !self.settings.is_unused() && self.dice.roll(1_000) < self.shape.plugs {
+            let after = self.dice.between(Duration::ZERO, sync);
+            self.schedule(after, Event::Undo(Fault::Plug(seat)));
+        }
+    }
+
+    /// The node dies in the middle of a sync, alone or with all others.
+    pub(super) fn pull_plug(&mut self, seat: Seat) -> Result<(), Violation> {
+        let lasts = self.dice.between(Duration::ZERO, Duration::from_secs(2));
+        if self.dice.chance(40) {
+            return self.black_out(lasts);
+        }
+        match seat {
+            Seat::Follower(follower) => self.kill_follower(follower, lasts),
+            Seat::Leader(leader) => self.kill_leader(leader, lasts)?,
+        }
+        Ok(())
     }
 
     pub(super) fn follower_synced(&mut self, follower: usize, life: u64) -> Result<(), Violation> {

@@ -6,7 +6,7 @@ use super::cluster::{Cluster, Event, LEADERS};
 use super::disks::Seat;
 use super::invariants::Violation;
 use super::nodes::{LeaderNode, Letter};
-use crate::{Input, Phase, Refusal, Time};
+use crate::{Follower, Identity, Input, Phase, Refusal, Time};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
@@ -16,6 +16,8 @@ pub(super) enum Fault {
     SlowNetwork,
     SlowDisk(Seat),
     FullDisk(Seat),
+    /// The power fails during a sync.
+    Plug(Seat),
     Astray,
     /// One of a storm: it strikes, and is over soon.
     Gust,
@@ -107,7 +109,8 @@ impl Cluster {
                 let follower = self.dice.pick(self.followers.len());
                 self.kill_follower(follower, lasts / 4);
             }
-            Fault::Gust | Fault::Interrupt(_) => {}
+            Fault::Plug(seat) if self.now < self.shape.heals_at => return self.pull_plug(seat),
+            Fault::Gust | Fault::Interrupt(_) | Fault::Plug(_) => {}
             Fault::FollowerDies(_) => {}
         }
         Ok(())
@@ -124,7 +127,7 @@ impl Cluster {
                 self.start_follower(follower);
             }
         }
-        let keep = self.dice.pick(LEADERS);
+        let keep = if self.shape.is_lone { 0 } else { self.dice.pick(LEADERS) };
         for leader in 0..LEADERS {
             self.end_leader(leader);
             self.leaders[leader].slow_disk = false;
@@ -140,7 +143,11 @@ impl Cluster {
     pub(super) fn look(&mut self) -> Result<(), Violation> {
         self.schedule(Duration::from_secs(10), Event::Look);
         let Some(leader) = self.leaders.iter().position(|node| node.machine.is_some()) else { return Ok(()) };
-        if self.leaders.iter().any(LeaderNode::serves) || !self.settings.swap() {
+        if self.leaders.iter().any(LeaderNode::serves) {
+            return Ok(());
+        }
+        let forgotten = self.dice.chance(30) && self.find_forgotten();
+        if !forgotten && !self.settings.swap() {
             return Ok(());
         }
         self.count("changes of the group given up");
@@ -233,12 +240,16 @@ impl Cluster {
     pub(super) fn may_lose(&self, follower: usize) -> bool {
         let (most, listed) = self.losses();
         let without = self.followers.iter().enumerate().filter(|(index, node)| {
-            let counts = match &node.machine {
-                Some(machine) => machine.standing().held.counts,
-                None => {
-                    let meta = &node.disk.image.meta;
-                    self.shape.durable[*index] && meta.counts && meta.diverged.is_none()
-                }
+            let durable = self.shape.durable[*index];
+            // What its disk does not know yet, a crash would undo.
+            let meta = &node.disk.image.meta;
+            let on_disk = |identity: Option<Identity>| {
+                let same_memory = identity.is_none_or(|identity| identity == meta.identity);
+                durable && meta.counts && meta.diverged.is_none() && same_memory
+            };
+            let counts = match node.machine.as_ref().map(Follower::holds) {
+                Some(held) => held.counts && (!durable || on_disk(Some(held.identity))),
+                None => on_disk(None),
             };
             *index == follower || (!counts && node.has_counted && listed.contains(index))
         });

@@ -63,6 +63,29 @@ impl Cluster {
     pub(super) fn losses(&self) -> (usize, Vec<usize>) {
         let running = self.leaders.iter().filter(|node| node.machine.is_some()).map(|node| &node.setting);
         let settings = [&self.settings.served].into_iter().chain(&self.settings.tried).chain(running);
+        let all: Vec<Setting> = settings.cloned().chain(self.kept_settings()).collect();
+        let write = all.iter().map(|setting| setting.write).min().unwrap_or(0);
+        (write.saturating_sub(1), all.into_iter().flat_map(|setting| setting.list).collect())
+    }
+
+    /// The operator looks for what nodes keep of a change that nobody remembers: a leader that was started
+    /// long ago may have begun it. Says whether there is one.
+    pub(super) fn find_forgotten(&mut self) -> bool {
+        let is_known = |kept: &Setting| {
+            let mut known = [&self.settings.served].into_iter().chain(&self.settings.tried);
+            known.any(|setting| setting.is_same(kept))
+        };
+        let forgotten = self.kept_settings().into_iter().find(|kept| !is_known(kept));
+        let found = forgotten.is_some();
+        if found {
+            self.settings.tried = forgotten;
+            self.settings.goes_back = false;
+        }
+        found
+    }
+
+    /// What the groups that nodes keep were started with.
+    fn kept_settings(&self) -> Vec<Setting> {
         let of_followers = self.followers.iter().map(|node| match &node.machine {
             Some(machine) => machine.standing().groups,
             None => Arc::clone(&node.disk.image.meta.groups),
@@ -70,15 +93,12 @@ impl Cluster {
         let of_leaders = self.leaders.iter().map(|node| Arc::clone(&node.disk.image.meta.groups));
         let kept: Vec<_> = of_followers.chain(of_leaders).collect();
         let kept = in_force(&kept.iter().map(|groups| groups.as_slice()).collect::<Vec<_>>());
-        let nodes = |group: &Group| {
+        let setting = |group: &Group| {
             let names = group.followers.iter().filter_map(|name| name.strip_prefix("node-"));
-            names.filter_map(|number| number.parse().ok()).collect::<Vec<usize>>()
+            let list = names.filter_map(|number| number.parse().ok()).collect();
+            Setting { write: group.write, list }
         };
-        let mut all: Vec<(usize, Vec<usize>)> =
-            kept.iter().map(|group| (group.write, nodes(group))).collect();
-        all.extend(settings.map(|setting| (setting.write, setting.list.clone())));
-        let write = all.iter().map(|(write, _)| *write).min().unwrap_or(0);
-        (write.saturating_sub(1), all.into_iter().flat_map(|(_, list)| list).collect())
+        kept.iter().map(setting).collect()
     }
 
     /// The setting of the next leader: mostly that of the last one, sometimes one step away from it.

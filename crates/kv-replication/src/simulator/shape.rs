@@ -1,5 +1,6 @@
 //! What a seed is about: how many nodes, with or without disks, and how hostile the network is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chacha20::ChaCha8Rng;
@@ -40,6 +41,14 @@ pub(super) struct Setting {
     pub(super) list: Vec<usize>,
 }
 
+impl Setting {
+    /// The same W and the same followers, in whatever order.
+    pub(super) fn is_same(&self, other: &Setting) -> bool {
+        let sorted = |list: &[usize]| list.iter().copied().collect::<BTreeSet<usize>>();
+        self.write == other.write && sorted(&self.list) == sorted(&other.list)
+    }
+}
+
 /// The constants of one run.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
@@ -49,10 +58,14 @@ pub(super) struct Shape {
     pub(super) first: Setting,
     /// W and the list of followers change during the run.
     pub(super) regroups: bool,
+    /// The leader has no followers: what it acknowledges is on its own disk alone.
+    pub(super) is_lone: bool,
     /// Percent of faults that are a storm of them.
     pub(super) storms: u64,
     /// Percent of starts of a leader that something happens to.
     pub(super) interrupts: u64,
+    /// Of a thousand syncs, those that are cut short.
+    pub(super) plugs: u64,
     /// Logs, windows and buffers have room for a few entries only.
     tight: bool,
     /// By follower.
@@ -76,19 +89,24 @@ impl Shape {
         let disks = dice.roll(3);
         let regroups = followers > 2 && dice.chance(40);
         let listed = if regroups { 2 + dice.pick(followers - 1) } else { followers };
+        // In every stretch of seeds there is one.
+        let is_lone = dice.chance(4) || seed % 25 == 24;
+        let first = Setting { write: 1 + dice.pick(listed), list: (0..listed).collect() };
         let ends_at = Time::ZERO + options.simulated;
         Self {
             followers,
-            first: Setting { write: 1 + dice.pick(listed), list: (0..listed).collect() },
-            regroups,
+            first: if is_lone { Setting { write: 0, list: Vec::new() } } else { first },
+            regroups: regroups && !is_lone,
+            is_lone,
             storms: [0, 20, 60][dice.pick(3)],
             interrupts: [0, 15, 40][dice.pick(3)],
+            plugs: [0, 1, 4][dice.pick(3)],
             tight: dice.chance(50),
             durable: (0..followers).map(|_| disks == 0 || disks == 1 && dice.chance(50)).collect(),
-            durable_leader: dice.chance(40),
+            durable_leader: dice.chance(40) || is_lone,
             lost: dice.roll(4),
             doubled: dice.roll(4),
-            rivals: dice.chance(50),
+            rivals: dice.chance(50) && !is_lone,
             heals_at: Time::ZERO + options.simulated * 85 / 100,
             quiet_at: Time::ZERO + options.simulated * 92 / 100,
             ends_at,

@@ -19,6 +19,8 @@
 //! | `readdress N M` | the address of N leads to M from now on |
 //! | `forge N [epoch=E] [cluster=C] [mark=V] [KEY=VALUE@VERSION …]` | an append that this leader never sent; epoch and cluster are the leader's own, if not given |
 //! | `disk leader full`, `disk N full`, `disk … space` | the disk of the leader or of a follower runs full, or has space again |
+//! | `sync` | the disk of the leader, if it is `durable`, has everything that was handed to it so far |
+//! | `power_cut [setting=value …]` | the leader ends, and starts again with what its disk has synced; what was on the wires is lost |
 //! | `drain` | the leader takes no more writes |
 //! | `show`, `show leader`, `show N` | what the nodes know |
 
@@ -29,8 +31,8 @@ use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};
 use kv_replication::{
-    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Input, Leader, Output, ReadId, Reply,
-    Request, Time, WriteId,
+    Answer, AttemptId, ClusterId, Follower, FollowerConfig, Head, Image, Input, Leader, Output, PersistId,
+    ReadId, Record, Reply, Request, Time, WriteId,
 };
 
 use crate::{parse, trace};
@@ -102,6 +104,9 @@ fn run(script: &str) -> String {
 struct Lab {
     now: Time,
     leader: Leader,
+    /// What the leader's disk has, and what was handed to it since.
+    disk: Image,
+    unsynced: Vec<(PersistId, Vec<Record>)>,
     followers: Vec<Follower>,
     follower_config: FollowerConfig,
     /// By link: the follower that its address leads to.
@@ -129,6 +134,8 @@ impl Lab {
         let mut lab = Self {
             now: Time::ZERO,
             leader: Leader::new(LEADER, CLUSTER, config),
+            disk: Image::new(LEADER),
+            unsynced: Vec::new(),
             followers: (1..=n as u64).map(node).collect(),
             follower_config,
             addresses: (0..n).collect(),
@@ -141,6 +148,10 @@ impl Lab {
         lab.take_outputs();
         if !settings.contains(&"no_start") {
             lab.settle();
+            while !lab.unsynced.is_empty() {
+                lab.sync();
+                lab.settle();
+            }
             lab.trace = vec![format!("the leader is {:?}", lab.leader.phase())];
         }
         lab
@@ -223,6 +234,15 @@ impl Lab {
                 }
                 self.trace.push(trace::reply(&reply));
             }
+            ["sync"] => self.sync(),
+            ["power_cut", settings @ ..] => {
+                self.unsynced.clear();
+                self.wires.iter_mut().for_each(Vec::clear);
+                let n = format!("n={}", self.wires.len());
+                let settings: Vec<&str> = [n.as_str()].into_iter().chain(settings.iter().copied()).collect();
+                self.leader = Leader::restart(self.disk.clone(), CLUSTER, parse::configs(&settings).0);
+                self.take_outputs();
+            }
             ["disk", "leader", what] => self.handle(Input::Disk { full: *what == "full" }),
             ["disk", follower, what] => {
                 self.followers[parse::index(follower)].set_disk_full(*what == "full");
@@ -261,11 +281,16 @@ impl Lab {
                     assert!(self.answered.insert(id), "a second answer to {id:?}");
                 }
                 // What is cancelled stays on its wire: it may still arrive.
-                Output::Confirmed { .. }
-                | Output::Cancel { .. }
-                | Output::Event(_)
-                | Output::Persist { .. } => {}
+                Output::Persist { id, records } => self.unsynced.push((id, records)),
+                Output::Confirmed { .. } | Output::Cancel { .. } | Output::Event(_) => {}
             }
+        }
+    }
+
+    fn sync(&mut self) {
+        for (id, records) in std::mem::take(&mut self.unsynced) {
+            records.into_iter().for_each(|record| self.disk.apply(record));
+            self.handle(Input::Persisted { id });
         }
     }
 

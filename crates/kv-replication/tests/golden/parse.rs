@@ -33,6 +33,7 @@ pub(crate) fn configs(settings: &[&str]) -> (LeaderConfig, FollowerConfig) {
                 leader.followers = list(value).iter().map(|it| format!("follower-{}", it + 1)).collect();
             }
             "new_history" => leader.new_history = true,
+            "durable" => leader.durable = true,
             "accept_data_loss" => leader.accept_data_loss = true,
             "delays" => leader.delays = delays(value),
             "replication_timeout" => timing.replication_timeout = millis(value),

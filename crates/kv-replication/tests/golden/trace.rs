@@ -3,7 +3,7 @@
 use kv_core::{Entry, Item};
 use kv_replication::{
     Answer, Append, Committed, Event, Follower, Held, Leader, LinkError, LinkState, LinkStatus, Output,
-    Phase, RangeSet, Refusal, Reply, Request, Stage, StartProblem, Time, WriteError,
+    Phase, RangeSet, Record, Refusal, Reply, Request, Stage, StartProblem, Time, WriteError,
 };
 
 pub(crate) fn output(output: &Output) -> String {
@@ -14,7 +14,10 @@ pub(crate) fn output(output: &Output) -> String {
         }
         Output::Cancel { attempt } => format!("cancel #{}", attempt.0),
         Output::Answer { id, result } => format!("answer w{}: {}", id.0, outcome(result)),
-        Output::Persist { id, records } => format!("persist {}: {} records", id.0, records.len()),
+        Output::Persist { id, records } => {
+            let records: Vec<_> = records.iter().map(record).collect();
+            format!("persist {}: {}", id.0, records.join(", "))
+        }
         Output::Confirmed { id, result } => format!("read r{}: {result:?}", id.0),
         Output::Event(Event::Waiting { problem }) => format!("event: waiting, {problem}"),
         Output::Event(Event::Serving { epoch, recovered, .. }) => {
@@ -28,6 +31,20 @@ pub(crate) fn output(output: &Output) -> String {
         Output::Event(Event::DiskFull { full: true }) => "event: disk full".to_owned(),
         Output::Event(Event::DiskFull { full: false }) => "event: disk has space".to_owned(),
         Output::Event(Event::Deposed { by }) => format!("event: deposed by epoch {}", by.counter),
+    }
+}
+
+fn record(record: &Record) -> String {
+    match record {
+        Record::Meta(meta) => match meta.authoritative {
+            Some(epoch) => format!("promise {}, log of epoch {}", meta.promised.counter, epoch.counter),
+            None => format!("promise {}", meta.promised.counter),
+        },
+        Record::Entries(entries) => format!("entries {:?}", versions(entries)),
+        Record::Mark(mark) => format!("mark {mark}"),
+        Record::Void(epoch) => format!("void but for epoch {}", epoch.counter),
+        Record::Replace { base, entries, .. } => format!("state at {base} with {:?}", versions(entries)),
+        Record::Wipe => "wipe".to_owned(),
     }
 }
 
