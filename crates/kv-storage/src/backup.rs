@@ -251,7 +251,9 @@ fn add(digester: &mut Digester, entry: &Entry) {
 
 /// The state at one version: with all that the node holds above its mark without a gap.
 fn settle(mut image: Image) -> Result<Image, BackupError> {
-    let (promised, is_leader) = (image.meta.promised, image.meta.authoritative.is_some());
+    let promised = image.meta.promised;
+    // A leader that has promised another node since has a tail that may have been replaced.
+    let is_leader = image.meta.authoritative.is_some() && promised.node == image.meta.identity.node;
     image.pending.retain(|_, entry| is_leader || entry.epoch() == promised);
     let held = image.pending.keys().zip(image.mark + 1..).take_while(|(version, next)| **version == *next);
     let last = held.last().map_or(image.mark, |(version, _)| *version);

@@ -14,7 +14,8 @@ use crate::files::{self, Output};
 use crate::loader::Loader;
 use crate::step::{self, Step};
 
-const BLOCK_BYTES: usize = 1 << 20;
+/// In tests of this crate little, so that there are several.
+const BLOCK_BYTES: usize = if cfg!(test) { 700 } else { 1 << 20 };
 /// So much is left to the system before it has to be on the disk: a sync of the log that comes in
 /// between never waits for more.
 const UNSYNCED_BYTES_MAX: usize = 8 << 20;

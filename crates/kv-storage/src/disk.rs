@@ -21,7 +21,8 @@ pub struct DiskConfig {
     /// Bytes of one segment of the log; a single larger batch still finds room.
     pub segment_bytes: u64,
     /// A checkpoint is worth its price when the log has grown by so many bytes, and by as many as the last
-    /// checkpoint has. So the directory holds at most about three times the state, and twice this.
+    /// checkpoint has. So the directory holds at most two checkpoints, a log of the size of one or of this,
+    /// whichever is more, what is written while a checkpoint is, and four segments that are not full.
     pub checkpoint_log_bytes: u64,
     /// Below so many free bytes a node takes no more.
     pub disk_reserve_bytes: u64,

@@ -60,6 +60,13 @@ impl Output {
         Ok(self.file.metadata()?.len())
     }
 
+    /// Cuts the file.
+    pub(crate) fn cut(&self, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.noted.iter().for_each(|noted| noted.set_len(len));
+        self.file.set_len(len)
+    }
+
     /// Makes an empty file so long, of zeros, if the file system can promise the room without writing them. If
     /// not it grows as it is written, which is only slower.
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
@@ -69,7 +76,7 @@ impl Output {
             Err(error) => return Err(error.into()),
         }
         #[cfg(test)]
-        self.noted.iter().for_each(|noted| noted.reserve(bytes));
+        self.noted.iter().for_each(|noted| noted.set_len(bytes));
         Ok(())
     }
 

@@ -17,7 +17,7 @@
 //! spare           an empty segment whose blocks exist already, so that syncing it touches no metadata
 //! ```
 //!
-//! A log is a sequence of [blocks](block), each with a checksum, its number, and the number of the
+//! A log is a sequence of blocks, each with a checksum, its number, and the number of the
 //! newest block that was durable when it was written. So at a start, what a crash has torn can be told
 //! from what has rotted: a block that cannot be read is a torn tail, and is cut, unless a later block
 //! says that it was durable; then the directory is refused.

@@ -15,7 +15,8 @@ use crate::segment::{self, Segment};
 use crate::spare::Spares;
 
 /// What is appended is written at the latest when so much has come together.
-const BLOCK_BYTES: usize = 1 << 20;
+/// In tests of this crate little, so that a sync has several blocks to wait for.
+const BLOCK_BYTES: usize = if cfg!(test) { 700 } else { 1 << 20 };
 
 /// The log of a directory, at its end.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Log {
     next: u64,
     /// All blocks up to this one are durable.
     synced: u64,
-    /// The last block says that all before it are durable.
+    /// What was written last says that all before it is durable.
     rests: bool,
     /// Bytes of blocks since the last checkpoint began.
     bytes: u64,
@@ -48,6 +49,8 @@ pub(crate) struct Found {
     segments: VecDeque<u64>,
     next: u64,
     bytes: u64,
+    /// Where the last block of the newest segment ends.
+    end: u64,
     /// Where a write was cut short.
     pub(crate) torn: Option<PathBuf>,
 }
@@ -55,7 +58,7 @@ pub(crate) struct Found {
 impl Found {
     /// In a new directory.
     pub(crate) fn nothing() -> Self {
-        Self { segments: VecDeque::new(), next: 1, bytes: 0, torn: None }
+        Self { segments: VecDeque::new(), next: 1, bytes: 0, end: 0, torn: None }
     }
 }
 
@@ -128,7 +131,7 @@ fn read_segment(
         found.bytes += (block::HEADER_BYTES + block.payload.len()) as u64;
         loader.take_in(&block.payload).map_err(|what| OpenError::damaged(path, what))?;
     }
-    found.next = segment.next;
+    (found.next, found.end) = (segment.next, segment.at);
     if end.is_some_and(|end| segment.next < end) {
         let what = format!("block {} cannot be read, and was durable", segment.next);
         return Err(OpenError::damaged(path, what));
@@ -160,8 +163,9 @@ impl Log {
         let spares = spares.map_err(OpenError::io("remove", &directory.spare()))?;
         // What a killed process wrote may have come from the memory of the system. From here on it is built
         // upon, so it has to be on the disk before a newer segment says that it is.
-        if let Some(last) = found.segments.back().map(|last| directory.log(*last)) {
-            Output::open(&last).and_then(|last| last.sync_data()).map_err(OpenError::io("sync", &last))?;
+        let last = found.segments.back().map(|last| directory.log(*last));
+        if let Some(last) = &last {
+            Output::open(last).and_then(|last| last.sync_data()).map_err(OpenError::io("sync", last))?;
         }
         let begin = || -> io::Result<Output> {
             // Whatever was there was begun just before a crash, and holds nothing.
@@ -173,6 +177,11 @@ impl Log {
             Ok(file)
         };
         let file = begin().map_err(OpenError::io("write", &path))?;
+        // The new segment says where the last one ends: the room behind that is for nothing, and a node
+        // that starts again and again would fill the disk with it.
+        if let Some(last) = &last {
+            Output::open(last).and_then(|it| it.cut(found.end)).map_err(OpenError::io("cut", last))?;
+        }
         let mut segments = found.segments;
         segments.push_back(number);
         Ok(Self {
@@ -186,7 +195,7 @@ impl Log {
             buffer: block::new_buffer(),
             next: found.next,
             synced: found.next - 1,
-            rests: false,
+            rests: true, // so says the header
             bytes: found.bytes,
         })
     }
@@ -288,6 +297,7 @@ impl Log {
         self.file = begin().map_err(failed("begin", &path))?;
         self.path = path;
         self.offset = segment::HEADER_BYTES as u64;
+        self.rests = true; // so says the header
         self.segments.push_back(number);
         Ok(())
     }

@@ -20,15 +20,20 @@ const LIVES: usize = 4;
 
 #[test]
 fn whatever_a_loss_of_power_leaves_is_what_was_synced_and_some_more() {
-    let (first, seeds) = (setting("KV_STORAGE_FIRST", 1), setting("KV_STORAGE_SEEDS", 5));
+    let (first, seeds) = (setting("KV_STORAGE_FIRST", 1), setting("KV_STORAGE_SEEDS", 8));
+    let mut all = [0; 3];
     for seed in first..first + seeds {
         println!("seed {seed}: KV_STORAGE_FIRST={seed} KV_STORAGE_SEEDS=1");
-        lives(&mut Random::new(seed));
+        let seen = lives(&mut Random::new(seed));
+        all.iter_mut().zip(seen).for_each(|(all, seen)| *all += seen);
     }
+    println!("{all:?} segments from spares, segments used again, checkpoints");
+    assert!(all.iter().all(|seen| *seen > 0), "not all of it was tried: {all:?}");
 }
 
-/// One node with several losses of power.
-fn lives(random: &mut Random) {
+/// One node with several losses of power; what it did meanwhile.
+fn lives(random: &mut Random) -> [usize; 3] {
+    let mut seen = [0; 3];
     let mut directory = tempfile::tempdir().unwrap();
     let mut image = Image::new(NODE);
     for _ in 0..LIVES {
@@ -52,8 +57,13 @@ fn lives(random: &mut Random) {
             left = Some(life.check(&life.tracer.lose_power(moment, random)));
         }
         drop(second);
+        let names = [("spare", "log"), ("log", "spare"), ("checkpoint", "checkpoint")];
+        for (seen, (from, to)) in seen.iter_mut().zip(names) {
+            *seen += life.tracer.renames(from, to);
+        }
         (directory, image) = left.unwrap();
     }
+    seen
 }
 
 /// A node from a start to a loss of power, with restarts.
@@ -210,7 +220,7 @@ impl Life {
 }
 
 fn open(directory: &Path) -> crate::Opened {
-    let config = DiskConfig { segment_bytes: 4_096, checkpoint_log_bytes: 20_000, disk_reserve_bytes: 0 };
+    let config = DiskConfig { segment_bytes: 8_192, checkpoint_log_bytes: 20_000, disk_reserve_bytes: 0 };
     DiskStorage::open(directory, config, NODE).unwrap_or_else(|error| {
         let files: Vec<_> =
             fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();

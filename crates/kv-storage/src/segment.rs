@@ -25,7 +25,7 @@ pub(crate) struct Segment {
     /// The block that comes next.
     pub(crate) next: u64,
     /// Where it begins.
-    at: u64,
+    pub(crate) at: u64,
 }
 
 /// Begins segment `number`, whose first block has the number `first`.

@@ -44,7 +44,7 @@ enum Step {
         at: usize,
         bytes: Vec<u8>,
     },
-    Cut {
+    SetLen {
         id: Id,
         len: usize,
     },
@@ -112,6 +112,12 @@ impl Tracer {
         self.trace.lock().unwrap().steps.len()
     }
 
+    /// How many files were given a name like `to` instead of one like `from`.
+    pub(crate) fn renames(&self, from: &str, to: &str) -> usize {
+        let is_it = |step: &&Step| matches!(step, Step::Rename(old, new) if old.starts_with(from) && new.starts_with(to));
+        self.trace.lock().unwrap().steps.iter().filter(is_it).count()
+    }
+
     /// One of the moments since `first` at which something may end, often one at which names change.
     pub(crate) fn moment(&self, first: usize, random: &mut Random) -> usize {
         let steps = &self.trace.lock().unwrap().steps;
@@ -148,8 +154,8 @@ impl Tracer {
         let (mut acked, mut written) = (0, 0);
         for step in steps {
             match step {
-                Step::Write { id, .. } | Step::Cut { id, .. } => {
-                    files.entry(id).or_default().since.push(step)
+                Step::Write { id, .. } | Step::SetLen { id, .. } => {
+                    files.entry(id).or_default().since.push(step);
                 }
                 Step::Sync(id) => files.entry(id).or_default().sync(),
                 Step::Name(..) | Step::Rename(..) | Step::Remove(..) => names.since.push(step),
@@ -221,7 +227,7 @@ fn apply(file: &mut Vec<u8>, step: &Step) {
             file.resize(file.len().max(at + bytes.len()), 0);
             file[*at..at + bytes.len()].copy_from_slice(bytes);
         }
-        Step::Cut { len, .. } => file.resize(*len, 0),
+        Step::SetLen { len, .. } => file.resize(*len, 0),
         _ => {}
     }
 }
@@ -250,7 +256,7 @@ fn tear(file: &mut Vec<u8>, at: usize, bytes: &[u8], random: &mut Random) {
             let len = file.len().max(at + to);
             file.resize(len, 0);
             file[at + from..at + to].copy_from_slice(&piece);
-        } else if kind % 2 == 0 {
+        } else if kind.is_multiple_of(2) {
             let len = file.len().max(at + to); // but the file has grown
             file.resize(len, 0);
         }
@@ -314,8 +320,8 @@ impl Noted {
         self.push(Step::Write { id: self.id, at: at as usize, bytes: bytes.to_vec() });
     }
 
-    pub(crate) fn reserve(&self, len: u64) {
-        self.push(Step::Cut { id: self.id, len: len as usize });
+    pub(crate) fn set_len(&self, len: u64) {
+        self.push(Step::SetLen { id: self.id, len: len as usize });
     }
 
     pub(crate) fn sync(&self) {
@@ -329,7 +335,7 @@ pub(crate) fn create(path: &Path) -> Option<Noted> {
     let name = name(path);
     let id = match steps.names.get(&name).copied() {
         Some(id) => {
-            steps.steps.push(Step::Cut { id, len: 0 });
+            steps.steps.push(Step::SetLen { id, len: 0 });
             id
         }
         None => steps.name(&name),

@@ -21,10 +21,9 @@ use tokio::sync::Notify;
 use super::lock;
 use crate::{Checkpoint, CheckpointHead, Record, Storage, StorageError};
 
-/// How long the disk is left alone before it is asked again how much space there is.
+/// How long an idle disk is left alone before it is asked again how much space there is. One that is not
+/// idle is asked after each sync, which costs far more than the question.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// Jobs between two such questions, when there is no time to rest.
-const LOOK_JOBS: u64 = 2_000;
 
 /// A node, as its disk sees it.
 pub(super) trait Node: Send + Sync + 'static {
@@ -94,9 +93,22 @@ struct Queue<W> {
     firm: u64,
     /// All up to this one are done, and durable if they are to be.
     done: u64,
+    /// Nothing more comes: what is queued is done, and then the thread ends.
     is_closed: bool,
+    /// What is queued from now on is never done.
+    has_ended: bool,
     error: Option<Arc<StorageError>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What became of something that was to be written.
+pub(super) enum Written<W> {
+    /// It is as durable as it has to be: nobody waits.
+    Done(W),
+    /// It is queued; the waiter will be released, or dropped if the disk fails.
+    Queued,
+    /// The node has ended, or its disk has failed: it will never be written.
+    Never,
 }
 
 enum Job<W> {
@@ -125,6 +137,7 @@ impl<W: Send + 'static> Disk<W> {
             firm: 0,
             done: 0,
             is_closed: false,
+            has_ended: false,
             error: None,
             thread: None,
         };
@@ -145,9 +158,15 @@ impl<W: Send + 'static> Disk<W> {
     ) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let run = move || {
-            let mut worker = Worker { shared, node, storage, is_full: false };
-            if let Err(error) = worker.run() {
+            let shared = Panicking(shared);
+            let mut checkpoint = None;
+            let mut worker = Worker { shared: Arc::clone(&shared.0), node, storage, is_full: false };
+            if let Err(error) = worker.run(&mut checkpoint) {
                 worker.shared.fail(error);
+            }
+            shared.0.end(); // so that the checkpoint waits for nothing
+            if let Some(checkpoint) = checkpoint {
+                let _ = checkpoint.join(); // whoever uses the disk next must not find it at work
             }
         };
         let thread = thread::Builder::new().name("kv-disk".to_owned()).spawn(run)?;
@@ -156,26 +175,33 @@ impl<W: Send + 'static> Disk<W> {
     }
 
     /// Queues records; `waiter` is released when they and all earlier ones are as durable as they have to
-    /// be. Gives it back if that is so already. To be called under the lock of the node, so that records
-    /// are written in the order in which they came to be.
-    pub(super) fn write(&self, records: Vec<Record>, waiter: W) -> Option<W> {
+    /// be. To be called under the lock of the node, so that records are written in the order in which they
+    /// came to be.
+    pub(super) fn write(&self, records: Vec<Record>, waiter: W) -> Written<W> {
         let is_firm = records.iter().any(|record| !record.is_lazy());
         let mut queue = lock(&self.shared.queue);
+        if queue.has_ended {
+            return Written::Never;
+        }
         let must_wait = is_firm || queue.firm > queue.done;
         if records.is_empty() && !must_wait {
-            return Some(waiter);
+            return Written::Done(waiter);
         }
-        let (waiter, back) = if must_wait { (Some(waiter), None) } else { (None, Some(waiter)) };
+        let (waiter, written) =
+            if must_wait { (Some(waiter), Written::Queued) } else { (None, Written::Done(waiter)) };
         self.push(&mut queue, Job::Write { records, waiter, is_firm });
         if is_firm {
             queue.firm = queue.queued;
         }
-        back
+        written
     }
 
     /// A checkpoint begins here: `head` stands for all records so far. Under the lock of the node, too.
     pub(super) fn begin_checkpoint(&self, head: CheckpointHead) {
-        self.push(&mut lock(&self.shared.queue), Job::Begin(Box::new(head)));
+        let mut queue = lock(&self.shared.queue);
+        if !queue.has_ended {
+            self.push(&mut queue, Job::Begin(Box::new(head)));
+        }
     }
 
     /// Waits until the disk has failed.
@@ -216,11 +242,33 @@ impl<W> Shared<W> {
     fn fail(&self, error: StorageError) {
         let mut queue = lock(&self.queue);
         queue.error.get_or_insert_with(|| Arc::new(error));
+        drop(queue);
+        self.end();
+        self.failed.notify_waiters();
+    }
+
+    /// Nothing is done any more: whoever waits, waits in vain, and is told.
+    fn end(&self) {
+        let mut queue = lock(&self.queue);
         queue.is_closed = true;
+        queue.has_ended = true;
+        let jobs = std::mem::take(&mut queue.jobs);
         drop(queue);
         self.filled.notify_all();
         self.moved.notify_all();
-        self.failed.notify_waiters();
+        drop(jobs); // with their waiters, and not under the lock
+    }
+}
+
+/// A thread that panics must not leave anybody waiting.
+struct Panicking<W>(Arc<Shared<W>>);
+
+impl<W> Drop for Panicking<W> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let source = "it has panicked".into();
+            self.0.fail(StorageError { what: "a thread of the disk".to_owned(), source });
+        }
     }
 }
 
@@ -232,44 +280,41 @@ struct Worker<N: Node> {
 }
 
 impl<N: Node> Worker<N> {
-    fn run(&mut self) -> Result<(), StorageError> {
-        let mut checkpoint: Option<JoinHandle<()>> = None;
-        let mut looked_at = 0;
+    /// Until the node ends, or the disk fails.
+    fn run(&mut self, checkpoint: &mut Option<JoinHandle<()>>) -> Result<(), StorageError> {
         self.look()?;
-        loop {
-            let (jobs, last, is_closed) = self.next_jobs();
+        while let Some((jobs, last)) = self.next_jobs() {
             let idle = jobs.is_empty();
-            self.execute(jobs, last, &mut checkpoint)?;
-            if is_closed && idle {
-                if let Some(checkpoint) = checkpoint.take() {
-                    let _ = checkpoint.join(); // whoever uses the disk next must not find it at work
-                }
-                self.storage.sync()?;
-                return self.storage.rest();
-            }
-            if idle || last >= looked_at + LOOK_JOBS {
-                looked_at = last;
-                self.look()?;
-            }
+            self.execute(jobs, last, checkpoint)?;
+            self.look()?;
             if idle {
                 // What nobody waits for, so that a start knows it, too.
                 self.storage.sync()?;
                 self.storage.rest()?;
             }
-            if !is_busy(&checkpoint) && self.storage.wants_checkpoint() {
+            if !is_busy(checkpoint) && self.storage.wants_checkpoint() {
                 self.node.want_checkpoint();
             }
         }
+        if lock(&self.shared.queue).error.is_some() {
+            return Ok(()); // a checkpoint has failed: nobody knows what the disk does with more
+        }
+        self.storage.sync()?;
+        self.storage.rest()
     }
 
-    /// All that is queued, as soon as there is something; nothing after a while, and at the end.
-    fn next_jobs(&self) -> (VecDeque<Job<N::Waiter>>, u64, bool) {
+    /// All that is queued, as soon as there is something, or nothing after a while; none at the end.
+    fn next_jobs(&self) -> Option<(VecDeque<Job<N::Waiter>>, u64)> {
         let mut queue = lock(&self.shared.queue);
         if queue.jobs.is_empty() && !queue.is_closed {
             let waited = self.shared.filled.wait_timeout(queue, LOOK_INTERVAL);
             queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
-        (std::mem::take(&mut queue.jobs), queue.queued, queue.is_closed)
+        if queue.jobs.is_empty() && queue.is_closed {
+            queue.has_ended = true; // under the same lock: nothing is queued in vain
+            return None;
+        }
+        Some((std::mem::take(&mut queue.jobs), queue.queued))
     }
 
     fn execute(
@@ -293,7 +338,10 @@ impl<N: Node> Worker<N> {
                 Job::Begin(head) => {
                     let (shared, node) = (Arc::clone(&self.shared), Arc::clone(&self.node));
                     let begun = self.storage.begin_checkpoint(*head)?;
-                    let write = move || write_checkpoint(&shared, &*node, begun);
+                    let write = move || {
+                        let shared = Panicking(shared);
+                        write_checkpoint(&shared.0, &*node, begun);
+                    };
                     let thread = thread::Builder::new().name("kv-checkpoint".to_owned()).spawn(write);
                     let thread = thread.map_err(|error| StorageError {
                         what: "cannot start a thread for a checkpoint".to_owned(),
@@ -307,9 +355,13 @@ impl<N: Node> Worker<N> {
         if must_sync {
             self.storage.sync()?;
         }
-        lock(&self.shared.queue).done = last;
+        let has_failed = {
+            let mut queue = lock(&self.shared.queue);
+            queue.done = last;
+            queue.error.is_some() // meanwhile, by a checkpoint
+        };
         self.shared.moved.notify_all();
-        if !waiters.is_empty() {
+        if !has_failed && !waiters.is_empty() {
             self.node.release(waiters);
         }
         Ok(())
@@ -355,9 +407,12 @@ fn write_checkpoint<N: Node>(shared: &Shared<N::Waiter>, node: &N, mut checkpoin
     match written {
         Ok(()) => {
             let mut queue = lock(&shared.queue);
-            queue.queued += 1;
-            queue.jobs.push_back(Job::End);
-            shared.filled.notify_one();
+            // A node that ends leaves the rest to its next start.
+            if !queue.has_ended {
+                queue.queued += 1;
+                queue.jobs.push_back(Job::End);
+                shared.filled.notify_one();
+            }
         }
         Err(Some(error)) => shared.fail(error),
         Err(None) => {}
@@ -376,9 +431,9 @@ impl<W> Shared<W> {
         queue.firm = queue.queued;
         let number = queue.queued;
         self.filled.notify_one();
-        while queue.done < number && queue.error.is_none() {
+        while queue.done < number && !queue.has_ended {
             queue = self.moved.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        queue.error.is_none()
+        queue.done >= number && queue.error.is_none()
     }
 }

@@ -8,7 +8,7 @@ use kv_core::{Entry, NodeId, Version};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::disk::{self, Disk, Part};
+use super::disk::{self, Disk, Part, Written};
 use super::freshness::Freshness;
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
@@ -175,16 +175,18 @@ impl FollowerHandle {
 
     /// Does something, and gives the result when the records are durable.
     async fn durably<R>(&self, act: impl FnOnce(&mut Core) -> Durable<R>) -> Result<R, Stopped> {
-        let (then, wait) = {
+        let (then, released) = {
             let mut core = lock(&self.core);
             let Durable { records, then } = act(&mut core);
             let Some(owner) = &self.disk else { return Ok(then) };
             let (waiter, released) = oneshot::channel();
-            (then, owner.0.write(records, waiter).is_none().then_some(released))
+            match owner.0.write(records, waiter) {
+                Written::Done(_) => return Ok(then),
+                Written::Queued => (then, released),
+                Written::Never => return Err(Stopped),
+            }
         };
-        if let Some(released) = wait {
-            released.await.map_err(|_| Stopped)?;
-        }
+        released.await.map_err(|_| Stopped)?;
         Ok(then)
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::alarm::Alarm;
-use super::disk::{self, Disk, Part};
+use super::disk::{self, Disk, Part, Written};
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
 use crate::{
@@ -336,12 +336,9 @@ impl disk::Node for Shared {
 impl Core {
     /// Hands records over to the disk. On a leader without one there are none.
     fn persist(&mut self, now: Time, id: PersistId, records: Vec<Record>) {
-        let done = match &self.disk {
-            Some(disk) => disk.write(records, id),
-            None => Some(id),
-        };
-        if let Some(id) = done {
-            self.leader.handle(now, Input::Persisted { id });
+        match self.disk.as_ref().map(|disk| disk.write(records, id)) {
+            None | Some(Written::Done(_)) => self.leader.handle(now, Input::Persisted { id }),
+            Some(Written::Queued | Written::Never) => {}
         }
     }
 
