@@ -137,7 +137,7 @@ fn a_disk_that_runs_full_is_seen_before() {
         let file = fs::File::create(&filler).unwrap();
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, FILLER).unwrap();
     };
-    let free = rustix::fs::statvfs(&filler.parent().unwrap().to_owned()).unwrap();
+    let free = rustix::fs::statvfs(filler.parent().unwrap()).unwrap();
     let free = free.f_bavail * free.f_frsize;
     if free < 3 * FILLER {
         println!("SKIPPED a_disk_that_runs_full_is_seen_before: only {free} bytes are free");
