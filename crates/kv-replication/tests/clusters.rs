@@ -7,9 +7,13 @@ use std::time::Duration;
 use kv_replication::Bug;
 use kv_replication::simulator::{Counters, Failure, Options, run};
 
-#[expect(clippy::disallowed_methods, reason = "set by whoever runs the tests")]
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+    text(name).map_or(default, |value| value.parse().unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "set by whoever runs the tests")]
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// What counts as a fault, beside every lost, doubled or late message.
@@ -130,7 +134,7 @@ fn the_same_seed_gives_the_same_trace() {
     let hash = || run(7, options).unwrap_or_else(|failure| panic!("{failure}")).trace_hash;
     // Pinned, so that builds of every profile must agree; a change of the machines or of the simulator
     // changes it.
-    let pinned = 9752464803017826031;
+    let pinned = 4385360862457316886;
     assert_eq!((hash(), hash()), (pinned, pinned));
 }
 
@@ -148,13 +152,13 @@ const CAUGHT: [(Bug, u64); 24] = [
     (Bug::StaleAnswerIsAck, 1),
     (Bug::AckBeforePersist, 3),
     (Bug::RecoveryWithTooFew, 2),
-    (Bug::OnlyLastPromiseLookedAt, 111),
+    (Bug::OnlyLastPromiseLookedAt, 256),
     (Bug::RecoveryWithoutUnion, 8),
     (Bug::OldHoldingsAreAcks, 2),
     (Bug::MarkOverOldEpoch, 2),
     (Bug::LatePutApplied, 3),
-    (Bug::SnapshotDropsHeld, 125),
-    (Bug::SnapshotTailGap, 8),
+    (Bug::SnapshotDropsHeld, 215),
+    (Bug::SnapshotTailGap, 7),
     (Bug::NodeCountedTwice, 3),
     (Bug::LostMemoryCounts, 184),
     (Bug::OldPendingDroppedEarly, 1),
@@ -168,7 +172,7 @@ const CAUGHT: [(Bug, u64); 24] = [
     (Bug::LeaderCommitsBeforePersist, 2),
     (Bug::PromiseNotWritten, 3),
     (Bug::FullDiskAcknowledges, 3),
-    (Bug::MarkBeforeEntries, 10),
+    (Bug::MarkBeforeEntries, 5),
 ];
 
 /// From the seed that caught it last time on: a change of the machines may move it a little.
@@ -184,11 +188,13 @@ fn planted_bugs_are_caught() {
 
 /// Says how many seeds each mistake takes.
 #[test]
-#[ignore = "a survey of minutes; KV_SIM_BUG_SEEDS says how many seeds each mistake gets"]
+#[ignore = "a survey of minutes; KV_SIM_BUG_SEEDS says how many seeds each mistake gets, KV_SIM_BUG which one"]
 fn every_planted_bug_is_caught() {
     let seeds = setting("KV_SIM_BUG_SEEDS", 300);
     let mut missed = Vec::new();
-    for bug in Bug::ALL {
+    let only = text("KV_SIM_BUG");
+    for bug in Bug::ALL.into_iter().filter(|bug| only.as_ref().is_none_or(|only| *only == format!("{bug:?}")))
+    {
         let options = Options { planted: Some(bug), ..Options::default() };
         match (1..=seeds).find_map(|seed| run(seed, options).err()) {
             Some(failure) => {
