@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,9 +21,11 @@ use tokio::sync::Notify;
 use super::lock;
 use crate::{Checkpoint, CheckpointHead, Record, Storage, StorageError};
 
-/// How long an idle disk is left alone before it is asked again how much space there is. One that is not
-/// idle is asked after each sync, which costs far more than the question.
+/// How long an idle disk is left alone before it is asked again how much space there is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// One that is not idle is asked after so many syncs: even with the largest batches, less than the usual
+/// reserve has come by then.
+const SYNCS_BETWEEN_LOOKS: u32 = 16;
 
 /// A node, as its disk sees it.
 pub(super) trait Node: Send + Sync + 'static {
@@ -93,6 +95,10 @@ struct Queue<W> {
     firm: u64,
     /// All up to this one are done, and durable if they are to be.
     done: u64,
+    /// The thread waits for a job: only then it has to be woken, which costs a system call.
+    rests: bool,
+    /// A checkpoint waits until all is durable that was queued before.
+    is_watched: bool,
     /// Nothing more comes: what is queued is done, and then the thread ends.
     is_closed: bool,
     /// What is queued from now on is never done.
@@ -136,6 +142,8 @@ impl<W: Send + 'static> Disk<W> {
             queued: 0,
             firm: 0,
             done: 0,
+            rests: false,
+            is_watched: false,
             is_closed: false,
             has_ended: false,
             error: None,
@@ -189,10 +197,8 @@ impl<W: Send + 'static> Disk<W> {
         }
         let (waiter, written) =
             if must_wait { (Some(waiter), Written::Queued) } else { (None, Written::Done(waiter)) };
-        self.push(&mut queue, Job::Write { records, waiter, is_firm });
-        if is_firm {
-            queue.firm = queue.queued;
-        }
+        queue.add(Job::Write { records, waiter, is_firm });
+        self.shared.wake(queue);
         written
     }
 
@@ -200,7 +206,8 @@ impl<W: Send + 'static> Disk<W> {
     pub(super) fn begin_checkpoint(&self, head: CheckpointHead) {
         let mut queue = lock(&self.shared.queue);
         if !queue.has_ended {
-            self.push(&mut queue, Job::Begin(Box::new(head)));
+            queue.add(Job::Begin(Box::new(head)));
+            self.shared.wake(queue);
         }
     }
 
@@ -230,15 +237,28 @@ impl<W: Send + 'static> Disk<W> {
             let _ = thread.join(); // what went wrong has been told
         }
     }
+}
 
-    fn push(&self, queue: &mut Queue<W>, job: Job<W>) {
-        queue.queued += 1;
-        queue.jobs.push_back(job);
-        self.shared.filled.notify_one();
+impl<W> Queue<W> {
+    fn add(&mut self, job: Job<W>) {
+        self.queued += 1;
+        if matches!(job, Job::Write { is_firm: true, .. }) {
+            self.firm = self.queued;
+        }
+        self.jobs.push_back(job);
     }
 }
 
 impl<W> Shared<W> {
+    /// Lets go of the queue, and wakes the thread if it rests: in this order, so that it finds it free.
+    fn wake(&self, mut queue: MutexGuard<'_, Queue<W>>) {
+        let rests = std::mem::take(&mut queue.rests);
+        drop(queue);
+        if rests {
+            self.filled.notify_one();
+        }
+    }
+
     fn fail(&self, error: StorageError) {
         let mut queue = lock(&self.queue);
         queue.error.get_or_insert_with(|| Arc::new(error));
@@ -283,10 +303,15 @@ impl<N: Node> Worker<N> {
     /// Until the node ends, or the disk fails.
     fn run(&mut self, checkpoint: &mut Option<JoinHandle<()>>) -> Result<(), StorageError> {
         self.look()?;
+        let mut looks_in = SYNCS_BETWEEN_LOOKS;
         while let Some((jobs, last)) = self.next_jobs() {
             let idle = jobs.is_empty();
             self.execute(jobs, last, checkpoint)?;
-            self.look()?;
+            looks_in = if idle { 0 } else { looks_in.saturating_sub(1) };
+            if looks_in == 0 {
+                looks_in = SYNCS_BETWEEN_LOOKS;
+                self.look()?;
+            }
             if idle {
                 // What nobody waits for, so that a start knows it, too.
                 self.storage.sync()?;
@@ -307,8 +332,10 @@ impl<N: Node> Worker<N> {
     fn next_jobs(&self) -> Option<(VecDeque<Job<N::Waiter>>, u64)> {
         let mut queue = lock(&self.shared.queue);
         if queue.jobs.is_empty() && !queue.is_closed {
+            queue.rests = true;
             let waited = self.shared.filled.wait_timeout(queue, LOOK_INTERVAL);
             queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            queue.rests = false;
         }
         if queue.jobs.is_empty() && queue.is_closed {
             queue.has_ended = true; // under the same lock: nothing is queued in vain
@@ -355,12 +382,14 @@ impl<N: Node> Worker<N> {
         if must_sync {
             self.storage.sync()?;
         }
-        let has_failed = {
+        let (has_failed, is_watched) = {
             let mut queue = lock(&self.shared.queue);
             queue.done = last;
-            queue.error.is_some() // meanwhile, by a checkpoint
+            (queue.error.is_some(), queue.is_watched) // failed meanwhile, by a checkpoint
         };
-        self.shared.moved.notify_all();
+        if is_watched {
+            self.shared.moved.notify_all();
+        }
         if !has_failed && !waiters.is_empty() {
             self.node.release(waiters);
         }
@@ -409,9 +438,8 @@ fn write_checkpoint<N: Node>(shared: &Shared<N::Waiter>, node: &N, mut checkpoin
             let mut queue = lock(&shared.queue);
             // A node that ends leaves the rest to its next start.
             if !queue.has_ended {
-                queue.queued += 1;
-                queue.jobs.push_back(Job::End);
-                shared.filled.notify_one();
+                queue.add(Job::End);
+                shared.wake(queue);
             }
         }
         Err(Some(error)) => shared.fail(error),
@@ -426,14 +454,15 @@ impl<W> Shared<W> {
         if queue.is_closed {
             return false;
         }
-        queue.jobs.push_back(Job::Write { records: Vec::new(), waiter: None, is_firm: true });
-        queue.queued += 1;
-        queue.firm = queue.queued;
+        queue.add(Job::Write { records: Vec::new(), waiter: None, is_firm: true });
+        queue.is_watched = true;
         let number = queue.queued;
-        self.filled.notify_one();
+        self.wake(queue);
+        let mut queue = lock(&self.queue);
         while queue.done < number && !queue.has_ended {
             queue = self.moved.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+        queue.is_watched = false;
         queue.done >= number && queue.error.is_none()
     }
 }
