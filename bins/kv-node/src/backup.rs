@@ -6,8 +6,9 @@ use std::path::Path;
 use hyper::StatusCode;
 use kv_core::NodeId;
 use kv_http::{Address, Connection};
-use kv_storage::{BackupFile, BackupSummary};
+use kv_storage::{BackupFile, BackupSummary, DiskConfig};
 
+use crate::node::draw;
 use crate::settings::DiskSettings;
 
 /// Backs up the node that runs at `from`, or the one in the data directory that does not run.
@@ -24,9 +25,10 @@ pub fn backup(disk: Option<&DiskSettings>, from: Option<&str>, to: &Path) -> Res
 }
 
 /// Makes the data directory of a new leader.
-pub fn restore(disk: Option<&DiskSettings>, from: &Path, node: NodeId) -> Result<(), Box<dyn Error>> {
+pub fn restore(disk: Option<&DiskSettings>, from: &Path) -> Result<(), Box<dyn Error>> {
     let disk = disk.ok_or("DATA_DIR: say where to restore the backup to")?;
-    let summary = kv_storage::restore(from, &disk.directory, node)?;
+    let config = DiskConfig { salt: draw()?, ..disk.config.clone() };
+    let summary = kv_storage::restore(from, &disk.directory, config, NodeId(draw()?))?;
     tell("restored", &summary);
     Ok(())
 }

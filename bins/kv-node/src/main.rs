@@ -20,7 +20,6 @@ mod settings;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kv_core::NodeId;
 
 use crate::args::{Args, Command};
 use crate::settings::Settings;
@@ -37,10 +36,9 @@ fn main() -> ExitCode {
         Some(Command::Backup { to, from }) => {
             backup::backup(settings.disk.as_ref(), from.as_deref(), &to).map_err(|error| (error, 1))
         }
-        Some(Command::Restore { from }) => node::draw()
-            .map_err(Into::into)
-            .and_then(|node| backup::restore(settings.disk.as_ref(), &from, NodeId(node)))
-            .map_err(|error| (error, 1)),
+        Some(Command::Restore { from }) => {
+            backup::restore(settings.disk.as_ref(), &from).map_err(|error| (error, 1))
+        }
         None => node::run(settings),
     };
     match done {

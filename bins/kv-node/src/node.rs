@@ -9,7 +9,7 @@ use kv_core::NodeId;
 use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use kv_replication::{ClusterId, DelayLaw, FollowerConfig, Image, LeaderConfig, StorageError};
-use kv_storage::{DiskStorage, OpenError, Opened};
+use kv_storage::{DiskConfig, DiskStorage, OpenError, Opened};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::net::TcpListener;
@@ -62,7 +62,8 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
 fn open(settings: &DiskSettings, fresh: NodeId) -> Result<Opened, Failure> {
     let refused = |error: OpenError| (format!("DATA_DIR: {error}").into(), 2);
     let DiskSettings { directory, cluster, config } = settings;
-    let opened = DiskStorage::open(directory, config.clone(), fresh).map_err(refused)?;
+    let config = DiskConfig { salt: draw().map_err(system)?, ..config.clone() };
+    let opened = DiskStorage::open(directory, config, fresh).map_err(refused)?;
     if let Some(wanted) = cluster {
         opened.storage.require_cluster(&opened.image, *wanted).map_err(refused)?;
     }

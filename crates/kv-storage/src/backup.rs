@@ -11,9 +11,10 @@ use kv_core::{Digest, Digester, Entry, NodeId, Operation, Version};
 use kv_replication::{Checkpoint, CheckpointHead, Image, Meta, Record, Storage, StorageError};
 use thiserror::Error;
 
+use crate::block::{self, Salt};
 use crate::checkpoint;
 use crate::step::{self, STEP_ENTRIES_MAX, Step};
-use crate::{DiskConfig, DiskStorage, OpenError, block};
+use crate::{DiskConfig, DiskStorage, OpenError};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl BackupEncoder {
     fn block(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut buffer = block::new_buffer();
         put(&mut buffer);
-        block::seal(&mut buffer, self.next, 0);
+        block::seal(&mut buffer, Salt::default(), self.next, 0);
         self.next += 1;
         buffer
     }
@@ -201,13 +202,18 @@ pub fn verify(file: &Path) -> Result<BackupSummary, BackupError> {
 ///
 /// # Errors
 /// [`BackupError`].
-pub fn restore(file: &Path, directory: &Path, node: NodeId) -> Result<BackupSummary, BackupError> {
+pub fn restore(
+    file: &Path,
+    directory: &Path,
+    config: DiskConfig,
+    node: NodeId,
+) -> Result<BackupSummary, BackupError> {
     let summary = verify(file)?; // before anything is written
     if directory.join("FORMAT").exists() {
         return Err(BackupError::NotEmpty(directory.to_owned()));
     }
     let mark = summary.digest.mark;
-    let mut storage = DiskStorage::open(directory, DiskConfig::default(), node)?.storage;
+    let mut storage = DiskStorage::open(directory, config, node)?.storage;
     let head = CheckpointHead { meta: Meta::new(node), mark, whole_from: mark, pending: Vec::new() };
     let mut checkpoint: Box<dyn Checkpoint> = storage.begin_checkpoint(head)?;
     let mut failed = None;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kv_core::{Entry, Version};
 use kv_replication::{Checkpoint, CheckpointHead, Record, StorageError};
 
-use crate::block;
+use crate::block::{self, Salt};
 use crate::error::{OpenError, failed};
 use crate::files::{self, Output};
 use crate::loader::Loader;
@@ -67,7 +67,7 @@ impl Writer {
         if self.buffer.len() == block::HEADER_BYTES {
             return Ok(());
         }
-        block::seal(&mut self.buffer, self.next, 0);
+        block::seal(&mut self.buffer, Salt::default(), self.next, 0);
         self.file.write_all(&self.buffer)?;
         self.next += 1;
         self.bytes += self.buffer.len() as u64;
@@ -132,7 +132,7 @@ pub(crate) fn read(path: &Path, mut each: impl FnMut(Step) -> Result<(), String>
     let mut number = 0;
     loop {
         number += 1;
-        let block = block::read(&mut file, number).map_err(OpenError::io("read", path))?;
+        let block = block::read(&mut file, Salt::default(), number).map_err(OpenError::io("read", path))?;
         let Some(block) = block else {
             return Err(OpenError::damaged(path, format!("block {number} cannot be read")));
         };

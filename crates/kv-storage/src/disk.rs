@@ -7,6 +7,7 @@ use kv_core::NodeId;
 use kv_replication::{Checkpoint, CheckpointHead, ClusterId, Image, Record, Storage, StorageError};
 
 use crate::OpenError;
+use crate::block::Salt;
 use crate::checkpoint::{self, NewCheckpoint};
 use crate::directory::{self, Directory};
 use crate::error::failed;
@@ -26,11 +27,19 @@ pub struct DiskConfig {
     pub checkpoint_log_bytes: u64,
     /// Below so many free bytes a node takes no more.
     pub disk_reserve_bytes: u64,
+    /// Mixed into the sums of the log of a directory that is new, so that no value can be made to look like a
+    /// part of the log: draw it, and tell nobody. A directory that is there keeps its own.
+    pub salt: u64,
 }
 
 impl Default for DiskConfig {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, checkpoint_log_bytes: 64 << 20, disk_reserve_bytes: 128 << 20 }
+        Self {
+            segment_bytes: 16 << 20,
+            checkpoint_log_bytes: 64 << 20,
+            disk_reserve_bytes: 128 << 20,
+            salt: 0,
+        }
     }
 }
 
@@ -117,7 +126,7 @@ impl DiskStorage {
             }
             files::remove(&old).map_err(OpenError::io("remove", &old))?;
         }
-        let log = Log::go_on(&directory, log::Found::nothing(), config.segment_bytes)?;
+        let log = Log::go_on(&directory, log::Found::nothing(Salt(config.salt)), config.segment_bytes)?;
         let mut storage = Self { directory, config, log, checkpoint: None, checkpoint_bytes: 0, begun: None };
         let image = Image::new(fresh);
         let words = vec![Record::Meta(Arc::new(image.meta.clone()))];

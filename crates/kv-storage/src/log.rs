@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use kv_replication::StorageError;
 
-use crate::block;
+use crate::block::{self, Salt};
 use crate::directory::Directory;
 use crate::error::{OpenError, failed};
 use crate::files::{self, Output};
 use crate::loader::Loader;
-use crate::segment::{self, Segment};
+use crate::segment::{self, Head, Segment};
 use crate::spare::Spares;
 
 /// What is appended is written at the latest when so much has come together.
@@ -33,6 +33,8 @@ pub(crate) struct Log {
     spares: Spares,
     /// The next block, with room for its header.
     buffer: Vec<u8>,
+    /// What the sums of all blocks of the directory begin with.
+    salt: Salt,
     /// Its number.
     next: u64,
     /// All blocks up to this one are durable.
@@ -46,6 +48,7 @@ pub(crate) struct Log {
 /// What a start has found in the log.
 #[derive(Debug)]
 pub(crate) struct Found {
+    salt: Salt,
     segments: VecDeque<u64>,
     next: u64,
     bytes: u64,
@@ -57,8 +60,8 @@ pub(crate) struct Found {
 
 impl Found {
     /// In a new directory.
-    pub(crate) fn nothing() -> Self {
-        Self { segments: VecDeque::new(), next: 1, bytes: 0, end: 0, torn: None }
+    pub(crate) fn nothing(salt: Salt) -> Self {
+        Self { salt, segments: VecDeque::new(), next: 1, bytes: 0, end: 0, torn: None }
     }
 }
 
@@ -77,14 +80,14 @@ pub(crate) fn replay(
     if numbers.is_empty() {
         numbers.push(first + 1); // so that the first is missed
     }
-    let mut found = Found::nothing();
+    let mut found = Found::nothing(Salt::default());
     let mut heads = Vec::new();
     for (number, expected) in numbers.iter().zip(first..) {
         let path = directory.log(*number);
         if *number != expected {
             return Err(OpenError::damaged(&directory.log(expected), "this part of the log is missing"));
         }
-        heads.push((*number, segment::first_block(&path, *number)?, path));
+        heads.push((*number, segment::read_head(&path, *number)?, path));
     }
     for (index, (number, head, path)) in heads.iter().enumerate() {
         let end = heads.get(index + 1).map(|(_, next, _)| *next);
@@ -94,26 +97,27 @@ pub(crate) fn replay(
                 return Err(OpenError::damaged(path, "its header cannot be read"));
             }
             let bytes = std::fs::read(path).map_err(OpenError::io("read", path))?;
-            refuse_if_durable(path, bytes.get(segment::HEADER_BYTES..).unwrap_or_default(), found.next)?;
+            let rest = bytes.get(segment::HEADER_BYTES..).unwrap_or_default();
+            refuse_if_durable(path, rest, found.salt, found.next)?;
             break;
         };
         if index == 0 {
-            found.next = head;
-        } else if head != found.next {
+            (found.next, found.salt) = (head.first, head.salt);
+        } else if head != (Head { first: found.next, salt: found.salt }) {
             return Err(OpenError::damaged(path, "it does not go on where the segment before it ends"));
         }
         found.segments.push_back(*number);
-        read_segment(path, end.flatten(), loader, &mut found)?;
+        read_segment(path, end.flatten().map(|next| next.first), loader, &mut found)?;
     }
     Ok(found)
 }
 
 /// Whether the first segment has so many blocks.
 pub(crate) fn has_blocks(path: &Path, blocks: u64) -> Result<bool, OpenError> {
-    if segment::first_block(path, 1)? != Some(1) {
+    let Some(head) = segment::read_head(path, 1)?.filter(|head| head.first == 1) else {
         return Ok(false);
-    }
-    let mut segment = Segment::open(path, 1)?;
+    };
+    let mut segment = Segment::open(path, head)?;
     while segment.next <= blocks && segment.read().map_err(OpenError::io("read", path))?.is_some() {}
     Ok(segment.next > blocks)
 }
@@ -125,7 +129,7 @@ fn read_segment(
     loader: &mut Loader,
     found: &mut Found,
 ) -> Result<(), OpenError> {
-    let mut segment = Segment::open(path, found.next)?;
+    let mut segment = Segment::open(path, Head { first: found.next, salt: found.salt })?;
     while end.is_none_or(|end| segment.next < end) {
         let Some(block) = segment.read().map_err(OpenError::io("read", path))? else { break };
         found.bytes += (block::HEADER_BYTES + block.payload.len()) as u64;
@@ -138,14 +142,14 @@ fn read_segment(
     }
     if end.is_none() {
         let rest = segment.rest().map_err(OpenError::io("read", path))?;
-        refuse_if_durable(path, &rest, segment.next)?;
-        found.torn = block::begins(&rest, segment.next).then(|| path.to_owned());
+        refuse_if_durable(path, &rest, found.salt, segment.next)?;
+        found.torn = block::begins(&rest, found.salt, segment.next).then(|| path.to_owned());
     }
     Ok(())
 }
 
-fn refuse_if_durable(path: &Path, rest: &[u8], number: u64) -> Result<(), OpenError> {
-    if block::prove_durable(rest, number) {
+fn refuse_if_durable(path: &Path, rest: &[u8], salt: Salt, number: u64) -> Result<(), OpenError> {
+    if block::prove_durable(rest, salt, number) {
         let what = format!("block {number} cannot be read, and was durable");
         return Err(OpenError::damaged(path, what));
     }
@@ -171,7 +175,7 @@ impl Log {
             // Whatever was there was begun just before a crash, and holds nothing.
             let file = Output::create(&path)?;
             file.reserve(segment_bytes)?;
-            segment::begin(&file, number, found.next)?;
+            segment::begin(&file, number, Head { first: found.next, salt: found.salt })?;
             file.sync_all()?;
             directory.sync()?;
             Ok(file)
@@ -193,6 +197,7 @@ impl Log {
             segment_bytes,
             spares,
             buffer: block::new_buffer(),
+            salt: found.salt,
             next: found.next,
             synced: found.next - 1,
             rests: true, // so says the header
@@ -267,7 +272,7 @@ impl Log {
         if self.offset + len > self.segment_bytes && self.offset > segment::HEADER_BYTES as u64 {
             self.roll(directory)?;
         }
-        block::seal(&mut self.buffer, self.next, self.synced);
+        block::seal(&mut self.buffer, self.salt, self.next, self.synced);
         self.file.write_all_at(&self.buffer, self.offset).map_err(failed("write", &self.path))?;
         self.offset += self.buffer.len() as u64;
         self.bytes += self.buffer.len() as u64;
@@ -289,7 +294,7 @@ impl Log {
         let path = directory.log(number);
         let mut begin = || -> io::Result<Output> {
             let file = if self.spares.take(&path)? { Output::open(&path)? } else { Output::create(&path)? };
-            segment::begin(&file, number, self.next)?;
+            segment::begin(&file, number, Head { first: self.next, salt: self.salt })?;
             file.sync_all()?;
             directory.sync()?;
             Ok(file)

@@ -220,7 +220,8 @@ impl Life {
 }
 
 fn open(directory: &Path) -> crate::Opened {
-    let config = DiskConfig { segment_bytes: 8_192, checkpoint_log_bytes: 20_000, disk_reserve_bytes: 0 };
+    let config =
+        DiskConfig { segment_bytes: 8_192, checkpoint_log_bytes: 20_000, disk_reserve_bytes: 0, salt: 7 };
     DiskStorage::open(directory, config, NODE).unwrap_or_else(|error| {
         let files: Vec<_> =
             fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();

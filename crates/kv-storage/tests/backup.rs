@@ -75,7 +75,7 @@ impl Node {
         assert_eq!(summary, verify(&self.file()).unwrap());
         assert_eq!(summary.bytes, fs::metadata(self.file()).unwrap().len());
         let restored = self.place.path().join("restored");
-        assert_eq!(restore(&self.file(), &restored, FRESH).unwrap(), summary);
+        assert_eq!(restore(&self.file(), &restored, DiskConfig::default(), FRESH).unwrap(), summary);
         assert_is_new(&restored, summary.digest);
         summary.digest.mark
     }
@@ -157,12 +157,15 @@ fn nothing_that_is_there_is_written_over() {
     fs::remove_file(node.file()).unwrap();
     write_backup(&node.data(), &node.file()).unwrap();
 
-    assert!(matches!(restore(&node.file(), &node.data(), FRESH), Err(BackupError::NotEmpty(_))));
+    assert!(matches!(
+        restore(&node.file(), &node.data(), DiskConfig::default(), FRESH),
+        Err(BackupError::NotEmpty(_))
+    ));
     assert_eq!(DiskStorage::look(&node.data()).unwrap().meta, node.image.meta);
     let foreign = node.place.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("thesis.txt"), "chapter 1").unwrap();
-    let refused = restore(&node.file(), &foreign, FRESH);
+    let refused = restore(&node.file(), &foreign, DiskConfig::default(), FRESH);
     assert!(matches!(refused, Err(BackupError::Open(OpenError::Foreign(_)))), "{refused:?}");
 }
 
@@ -183,7 +186,7 @@ fn a_damaged_backup_is_refused_and_leaves_no_directory() {
     let refuse = |bytes: &[u8], what: &str| {
         fs::write(node.file(), bytes).unwrap();
         let directory = node.place.path().join("restored");
-        let error = restore(&node.file(), &directory, FRESH).expect_err(what);
+        let error = restore(&node.file(), &directory, DiskConfig::default(), FRESH).expect_err(what);
         assert!(error.to_string().contains("is damaged"), "{what}: {error}");
         assert!(!directory.exists(), "{what}");
     };

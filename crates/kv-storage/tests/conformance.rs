@@ -59,8 +59,12 @@ impl Medium for OnDisk {
     }
 
     fn open(&mut self) -> (Watched, Image) {
-        let config =
-            DiskConfig { segment_bytes: 4_096, checkpoint_log_bytes: 64 << 10, disk_reserve_bytes: 0 };
+        let config = DiskConfig {
+            segment_bytes: 4_096,
+            checkpoint_log_bytes: 64 << 10,
+            disk_reserve_bytes: 0,
+            salt: 7,
+        };
         let opened = DiskStorage::open(self.directory.path(), config, self.fresh).unwrap();
         let storage = Watched {
             storage: opened.storage,

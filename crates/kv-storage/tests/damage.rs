@@ -26,7 +26,8 @@ const FLIPS: usize = 500;
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn open(directory: &Path) -> Result<Opened, OpenError> {
-    let config = DiskConfig { segment_bytes: 4_096, checkpoint_log_bytes: 64 << 10, disk_reserve_bytes: 0 };
+    let config =
+        DiskConfig { segment_bytes: 4_096, checkpoint_log_bytes: 64 << 10, disk_reserve_bytes: 0, salt: 7 };
     DiskStorage::open(directory, config, NODE)
 }
 

@@ -26,6 +26,7 @@ fn open(directory: &Path) -> Opened {
         segment_bytes: SEGMENT_BYTES,
         checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
         disk_reserve_bytes: 0,
+        salt: 7,
     };
     DiskStorage::open(directory, config, NODE).unwrap()
 }

@@ -18,8 +18,12 @@ use kv_storage::{DiskConfig, DiskStorage, Opened};
 const NODE: NodeId = NodeId(1);
 
 fn open(directory: &Path) -> Opened {
-    let config =
-        DiskConfig { segment_bytes: 64 << 10, checkpoint_log_bytes: 64 << 10, disk_reserve_bytes: 0 };
+    let config = DiskConfig {
+        segment_bytes: 64 << 10,
+        checkpoint_log_bytes: 64 << 10,
+        disk_reserve_bytes: 0,
+        salt: 7,
+    };
     DiskStorage::open(directory, config, NODE).unwrap()
 }
 
