@@ -49,7 +49,6 @@ fn copy(from: &Address, to: &Path) -> Result<BackupSummary, Box<dyn Error>> {
         });
         let response = response.await?;
         if response.status != StatusCode::OK {
-            drop(file.finish()); // removes what was written
             return Err(
                 format!("{from} answered {}: {}", response.status, String::from_utf8_lossy(&body)).into()
             );

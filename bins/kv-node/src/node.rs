@@ -49,7 +49,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
             error = disk_failed(&node) => return Err((error.into(), DISK_FAILED)),
             () = serve(listener, node.clone(), config, stop) => {}
         }
-        close(&node);
+        close(&node).map_err(|error| (error.into(), DISK_FAILED))?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -84,7 +84,7 @@ async fn disk_failed(node: &Node) -> Arc<StorageError> {
 }
 
 /// What is queued for the disk is written.
-fn close(node: &Node) {
+fn close(node: &Node) -> Result<(), Arc<StorageError>> {
     match node {
         Node::Leader(leader) => leader.handle.close(),
         Node::Follower(follower) => follower.close(),

@@ -18,8 +18,10 @@ use crate::reply::{Answer, ReplyBody, tell_version, with_body};
 use crate::server::{Node, Service};
 
 pub(crate) const CONTENT_TYPE: &str = "application/vnd.kv.backup";
-/// Entries of one piece of the body.
-const PIECE_ENTRIES: usize = 256;
+/// Entries of one piece of the body, at most.
+const PIECE_ENTRIES_MAX: usize = 256;
+/// A piece takes no more when it has so many bytes of frames.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Backups that are read at once: each keeps the keys of one moment.
 pub(crate) const BACKUPS_MAX: usize = 1;
@@ -67,7 +69,12 @@ impl Backup {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece: Vec<Entry> = self.entries.by_ref().take(PIECE_ENTRIES).collect();
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        while piece.len() < PIECE_ENTRIES_MAX && bytes < PIECE_BYTES {
+            let Some(entry) = self.entries.next() else { break };
+            bytes += entry.frame().len();
+            piece.push(entry);
+        }
         let bytes = if piece.is_empty() {
             self.encoder.take().map(|encoder| encoder.end().0).unwrap_or_default()
         } else {

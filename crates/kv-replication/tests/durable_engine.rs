@@ -305,7 +305,7 @@ async fn a_disk_that_fails_ends_all_answers() {
         assert_eq!(in_time(follower.request(Request::Probe)).await, Err(Stopped));
         assert_eq!(in_time(follower.reset()).await, Err(Stopped));
         in_time(follower.disk_failed()).await;
-        follower.close();
+        follower.close().unwrap_err();
         disk.wait(|state| !state.is_open);
     }
 }
@@ -325,14 +325,14 @@ async fn closing_writes_what_is_queued_and_gives_the_disk_free() {
         move || follower.close()
     });
     disk.set(|state| state.holds_syncs = false);
-    in_time(closing).await.unwrap();
+    in_time(closing).await.unwrap().unwrap();
     assert!(!disk.lock().is_open);
     for request in requests {
         assert!(is_held(&in_time(request).await.unwrap()));
     }
     assert_eq!(disk.image(NODE).pending.len(), 8);
     assert_eq!(in_time(follower.request(append(&[9], 0))).await, Err(Stopped), "nobody writes it any more");
-    follower.close();
+    follower.close().unwrap();
 }
 
 #[tokio::test]
@@ -369,7 +369,7 @@ async fn a_checkpoint_beside_the_work_gives_the_same_node() {
     }
     let before = follower.dump();
     let standing = follower.standing();
-    follower.close();
+    follower.close().unwrap();
     assert!(disk.lock().checkpoint.as_ref().is_some_and(|(_, covers)| *covers > 1_000));
     let storage = disk.storage();
     let again = FollowerHandle::restart(disk.image(NODE), FollowerConfig::default(), storage).unwrap();
@@ -387,7 +387,7 @@ async fn a_checkpoint_that_fails_ends_all_answers() {
     });
     in_time(follower.disk_failed()).await;
     assert_eq!(in_time(follower.request(append(&[9], 0))).await, Err(Stopped));
-    follower.close();
+    follower.close().unwrap_err();
     assert!(!disk.lock().is_open);
 }
 
@@ -409,7 +409,7 @@ async fn a_disk_that_fails_while_a_checkpoint_waits_leaves_nobody_waiting() {
     });
     in_time(follower.disk_failed()).await;
     assert_eq!(in_time(request).await.unwrap(), Err(Stopped));
-    follower.close();
+    follower.close().unwrap_err();
     assert!(disk.lock().checkpoint.is_none(), "it does not count");
 }
 
@@ -431,7 +431,7 @@ async fn the_disk_is_not_given_free_before_a_checkpoint_has_let_go() {
         settle().await;
         assert!(!closing.is_finished() && disk.lock().is_open);
         disk.set(|state| state.holds_finish = false);
-        in_time(closing).await.unwrap();
+        assert_eq!(in_time(closing).await.unwrap().is_err(), fails);
         assert!(!disk.lock().is_open);
     }
 }
@@ -528,7 +528,7 @@ async fn a_leader_whose_disk_fails_acknowledges_nothing_more() {
         let result = in_time(writing).await.unwrap();
         assert!(matches!(result, Err(WriteError::Unknown { .. } | WriteError::Stopped)), "{result:?}");
     }
-    leader.close();
+    leader.close().unwrap_err();
     assert!(!disk.lock().is_open);
 }
 
@@ -558,7 +558,7 @@ async fn a_leader_checkpoints_beside_its_writes() {
     }
     disk.wait(|state| state.ended == 1);
     in_time(write(&leader, "last", PATIENCE)).await.unwrap();
-    leader.close();
+    leader.close().unwrap();
     let mut image = disk.image(LEADER);
     let all = image.pending.keys().copied().max().unwrap_or(image.mark);
     image.apply(Record::Mark(all));

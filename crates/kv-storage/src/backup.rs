@@ -37,6 +37,14 @@ pub enum BackupError {
     /// The directory that a backup should go into has a node in it.
     #[error("{} holds a node already; a backup is restored into an empty directory", .0.display())]
     NotEmpty(PathBuf),
+    /// What is in the file cannot be trusted.
+    #[error("{} is damaged, or is no backup: {what}; use another backup", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The file could not be written.
     #[error("cannot write {}: {source}", file.display())]
     Write {
@@ -76,6 +84,7 @@ pub struct BackupEncoder {
 #[derive(Debug)]
 pub struct BackupFile {
     writing: File,
+    is_named: bool,
     unfinished: PathBuf,
     file: PathBuf,
 }
@@ -130,7 +139,7 @@ impl BackupFile {
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
         let writing = File::create(&unfinished).map_err(write_error(&unfinished))?;
-        Ok(Self { writing, unfinished, file: file.to_owned() })
+        Ok(Self { writing, is_named: false, unfinished, file: file.to_owned() })
     }
 
     /// The next bytes that a [`BackupEncoder`] has made, here or elsewhere.
@@ -145,16 +154,26 @@ impl BackupFile {
     ///
     /// # Errors
     /// [`BackupError`] if it is not a whole backup: then there is none of that name.
-    pub fn finish(self) -> Result<BackupSummary, BackupError> {
+    pub fn finish(mut self) -> Result<BackupSummary, BackupError> {
         self.writing.sync_all().map_err(write_error(&self.unfinished))?;
-        let summary = verify(&self.unfinished).inspect_err(|_| _ = fs::remove_file(&self.unfinished))?;
+        let summary = verify(&self.unfinished)?;
         let name = || {
             fs::rename(&self.unfinished, &self.file)?;
             let directory = self.file.parent().filter(|parent| !parent.as_os_str().is_empty());
             File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
         };
         name().map_err(write_error(&self.file))?;
+        self.is_named = true;
         Ok(summary)
+    }
+}
+
+/// What did not become a backup is not left behind.
+impl Drop for BackupFile {
+    fn drop(&mut self) {
+        if !self.is_named {
+            let _ = fs::remove_file(&self.unfinished);
+        }
     }
 }
 
@@ -186,8 +205,13 @@ pub fn write_backup(directory: &Path, file: &Path) -> Result<BackupSummary, Back
 /// [`BackupError`] if it cannot be read, or is damaged.
 pub fn verify(file: &Path) -> Result<BackupSummary, BackupError> {
     let (mut digester, mut expected) = (Digester::new(), None);
-    let bytes = checkpoint::read(file, |step| {
+    let mut mark = 0;
+    let bytes = read(file, |step| {
         match step {
+            Step::Begin { base } => mark = base,
+            Step::Part(entries) if entries.iter().any(|entry| entry.version() > mark) => {
+                return Err("a key is newer than the version that it is of".to_owned());
+            }
             Step::Part(entries) => entries.iter().for_each(|entry| add(&mut digester, entry)),
             Step::Digest(digest) => expected = Some(digest),
             _ => {}
@@ -209,15 +233,13 @@ pub fn restore(
     node: NodeId,
 ) -> Result<BackupSummary, BackupError> {
     let summary = verify(file)?; // before anything is written
-    if directory.join("FORMAT").exists() {
-        return Err(BackupError::NotEmpty(directory.to_owned()));
-    }
     let mark = summary.digest.mark;
-    let mut storage = DiskStorage::open(directory, config, node)?.storage;
+    let mut storage = DiskStorage::begin_restore(directory, config, node)?
+        .ok_or_else(|| BackupError::NotEmpty(directory.to_owned()))?;
     let head = CheckpointHead { meta: Meta::new(node), mark, whole_from: mark, pending: Vec::new() };
     let mut checkpoint: Box<dyn Checkpoint> = storage.begin_checkpoint(head)?;
     let mut failed = None;
-    checkpoint::read(file, |step| {
+    read(file, |step| {
         if let Step::Part(entries) = step {
             failed = failed.take().or(checkpoint.add(&entries).err());
         }
@@ -228,19 +250,28 @@ pub fn restore(
     }
     checkpoint.finish(mark)?;
     storage.end_checkpoint()?;
-    drop(storage);
-    let image = DiskStorage::look(directory)?;
+    let image = storage.read_again()?;
     let found = image.store.digest(image.mark);
     if found != summary.digest {
         let file = directory.to_owned();
         return Err(BackupError::Differs { file, found, expected: summary.digest });
     }
+    storage.end_restore()?;
     Ok(summary)
+}
+
+/// Reads all of a backup, step by step; gives its bytes.
+fn read(file: &Path, each: impl FnMut(Step) -> Result<(), String>) -> Result<u64, BackupError> {
+    checkpoint::read(file, each).map_err(|error| match error {
+        // The words of a data directory would be bad advice here.
+        OpenError::Damaged { file, what } => BackupError::Damaged { file, what },
+        other => other.into(),
+    })
 }
 
 fn compare(file: &Path, digester: &Digester, expected: Option<Digest>) -> Result<Digest, BackupError> {
     let Some(expected) = expected else {
-        return Err(OpenError::damaged(file, "it has no digest, and so is no backup").into());
+        return Err(BackupError::Damaged { file: file.to_owned(), what: "it has no digest".to_owned() });
     };
     let found = digester.finish(expected.mark);
     if found != expected {

@@ -10,6 +10,7 @@ use crate::files::{self, Output};
 /// The form that this build writes.
 const FORMAT: u64 = 1;
 const FORMAT_FILE: &str = "FORMAT";
+const RESTORING_FILE: &str = "RESTORING";
 const FORMAT_NAME: &str = "kv-storage";
 
 /// A data directory that this process has for itself.
@@ -24,16 +25,17 @@ impl Directory {
     /// Opens it, or makes a new one of a directory that is empty or not there. Says whether it is new.
     pub(crate) fn open(path: &Path) -> Result<(Self, bool), OpenError> {
         create(path).map_err(OpenError::io("create the directory", path))?;
-        let format = read_format(path)?;
-        if format.is_none() && !holds_nothing(path)? {
+        if path.join(RESTORING_FILE).exists() {
+            return Err(OpenError::Restoring(path.to_owned()));
+        }
+        if read_format(path)?.is_none() && !holds_nothing(path)? {
             return Err(OpenError::Foreign(path.to_owned()));
         }
         let lock = lock(path)?;
-        match read_format(path)? {
-            Some(found) if found > FORMAT => {
-                return Err(OpenError::Newer { directory: path.to_owned(), found, known: FORMAT });
-            }
-            _ => {}
+        // Somebody may have made it one of a node before the lock was free.
+        let format = read_format(path)?;
+        if let Some(found) = format.filter(|found| *found > FORMAT) {
+            return Err(OpenError::Newer { directory: path.to_owned(), found, known: FORMAT });
         }
         Ok((Self { path: path.to_owned(), _lock: lock }, format.is_none()))
     }
@@ -49,6 +51,22 @@ impl Directory {
             self.sync()
         };
         write().map_err(OpenError::io("write", &file))
+    }
+
+    /// From now on nobody takes it for the directory of a node: only a part of one is there.
+    pub(crate) fn begin_restore(&self) -> Result<(), OpenError> {
+        let file = self.path.join(RESTORING_FILE);
+        let mark = || {
+            Output::create(&file)?.sync_all()?;
+            self.sync()
+        };
+        mark().map_err(OpenError::io("write", &file))
+    }
+
+    /// All of the node is there.
+    pub(crate) fn end_restore(&self) -> Result<(), OpenError> {
+        let file = self.path.join(RESTORING_FILE);
+        files::remove(&file).and_then(|()| self.sync()).map_err(OpenError::io("remove", &file))
     }
 
     pub(crate) fn path(&self) -> &Path {

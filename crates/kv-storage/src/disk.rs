@@ -78,6 +78,30 @@ impl DiskStorage {
         if is_new { Self::found(directory, config, fresh) } else { Self::load(directory, config) }
     }
 
+    /// Begins a node that will be filled from a backup; none if the directory has one already. Until
+    /// [`DiskStorage::end_restore`] nobody else takes it for one.
+    pub(crate) fn begin_restore(
+        path: &Path,
+        config: DiskConfig,
+        fresh: NodeId,
+    ) -> Result<Option<Self>, OpenError> {
+        let (directory, is_new) = Directory::open(path)?;
+        if !is_new {
+            return Ok(None);
+        }
+        directory.begin_restore()?;
+        Ok(Some(Self::found(directory, config, fresh)?.storage))
+    }
+
+    pub(crate) fn end_restore(&self) -> Result<(), OpenError> {
+        self.directory.end_restore()
+    }
+
+    /// What a start would find.
+    pub(crate) fn read_again(&self) -> Result<Image, OpenError> {
+        Ok(read(&self.directory)?.0.image)
+    }
+
     /// As [`DiskStorage::open`], for a directory that is there: what it holds, and nothing is written.
     ///
     /// # Errors

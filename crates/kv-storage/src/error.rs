@@ -25,6 +25,9 @@ pub enum OpenError {
         /// The newest that this build knows.
         known: u64,
     },
+    /// A backup was being restored into it, and that did not come to its end.
+    #[error("a restore into {} was cut short; empty it, and restore the backup again", .0.display())]
+    Restoring(PathBuf),
     /// There is something in it, and not the data of a node.
     #[error("{} is not empty, and is no data directory; choose another one, or empty it", .0.display())]
     Foreign(PathBuf),

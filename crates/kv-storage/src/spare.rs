@@ -38,7 +38,8 @@ impl Spares {
         }
         let (file, unfinished, bytes) = (self.file.clone(), self.unfinished.clone(), self.bytes);
         let make = move || {
-            fill(&unfinished, bytes)?;
+            // On a disk that is full it must not keep what it took.
+            fill(&unfinished, bytes).inspect_err(|_| _ = files::remove(&unfinished))?;
             files::rename(&unfinished, &file)
         };
         self.making = Some(thread::Builder::new().name("kv-spare".to_owned()).spawn(make)?);

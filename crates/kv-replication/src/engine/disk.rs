@@ -21,11 +21,9 @@ use tokio::sync::Notify;
 use super::lock;
 use crate::{Checkpoint, CheckpointHead, Record, Storage, StorageError};
 
-/// How long an idle disk is left alone before it is asked again how much space there is.
+/// How long an idle disk is left alone before it is asked again how much space there is. One that is not
+/// idle is asked after each sync, which costs far more than the question.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// One that is not idle is asked after so many syncs: even with the largest batches, less than the usual
-/// reserve has come by then.
-const SYNCS_BETWEEN_LOOKS: u32 = 16;
 
 /// A node, as its disk sees it.
 pub(super) trait Node: Send + Sync + 'static {
@@ -229,13 +227,14 @@ impl<W: Send + 'static> Disk<W> {
         self.shared.moved.notify_all();
     }
 
-    /// As [`Disk::close`], and waits for the end.
-    pub(super) fn finish(&self) {
+    /// As [`Disk::close`], and waits for the end; gives the error if the disk has failed.
+    pub(super) fn finish(&self) -> Result<(), Arc<StorageError>> {
         self.close();
         let thread = lock(&self.shared.queue).thread.take();
         if let Some(thread) = thread {
-            let _ = thread.join(); // what went wrong has been told
+            let _ = thread.join(); // a panic has left its error
         }
+        lock(&self.shared.queue).error.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -303,15 +302,10 @@ impl<N: Node> Worker<N> {
     /// Until the node ends, or the disk fails.
     fn run(&mut self, checkpoint: &mut Option<JoinHandle<()>>) -> Result<(), StorageError> {
         self.look()?;
-        let mut looks_in = SYNCS_BETWEEN_LOOKS;
         while let Some((jobs, last)) = self.next_jobs() {
             let idle = jobs.is_empty();
             self.execute(jobs, last, checkpoint)?;
-            looks_in = if idle { 0 } else { looks_in.saturating_sub(1) };
-            if looks_in == 0 {
-                looks_in = SYNCS_BETWEEN_LOOKS;
-                self.look()?;
-            }
+            self.look()?;
             if idle {
                 // What nobody waits for, so that a start knows it, too.
                 self.storage.sync()?;

@@ -167,10 +167,11 @@ impl FollowerHandle {
 
     /// Writes down what is queued, and gives the disk free. To be called when nothing is asked any more;
     /// it blocks.
-    pub fn close(&self) {
-        if let Some(owner) = &self.disk {
-            owner.0.finish();
-        }
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk has failed, now or before.
+    pub fn close(&self) -> Result<(), Arc<StorageError>> {
+        self.disk.as_ref().map_or(Ok(()), |owner| owner.0.finish())
     }
 
     /// Does something, and gives the result when the records are durable.

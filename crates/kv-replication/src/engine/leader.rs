@@ -182,10 +182,11 @@ impl LeaderHandle {
 
     /// Writes down what is queued, and gives the disk free. To be called when nothing is asked any more;
     /// it blocks.
-    pub fn close(&self) {
-        if let Some(disk) = &self.owner.shared.disk {
-            disk.finish();
-        }
+    ///
+    /// # Errors
+    /// [`StorageError`] if the disk has failed, now or before.
+    pub fn close(&self) -> Result<(), Arc<StorageError>> {
+        self.owner.shared.disk.as_ref().map_or(Ok(()), Disk::finish)
     }
 
     /// From now on writes are refused; those that have a version go on.

@@ -34,8 +34,14 @@ impl LeaderHandle {
             if let Some(problem) = leader.problem() {
                 return Look::Done(Err(ReadError::Recovering(problem)));
             }
-            if leader.phase() == Phase::Serving && leader.newest_committed() > leader.mark() {
-                return Look::Wait(LeaderGoal::Whole);
+            if leader.newest_committed() > leader.mark() {
+                // Once another leader has taken over, nothing fills the gap any more.
+                let waits = leader.phase() == Phase::Serving;
+                return if waits {
+                    Look::Wait(LeaderGoal::Whole)
+                } else {
+                    Look::Done(Err(ReadError::NotWhole))
+                };
             }
             Look::Done(Ok(Moment::of(leader.store(), leader.mark())))
         };
@@ -50,10 +56,12 @@ impl FollowerHandle {
     /// [`ReadError::NotWhole`] if it was not in time: after a snapshot, until the commit mark has passed it.
     pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
         let look = |core: &FollowerCore| match core.follower.whole_mark() {
-            Some(mark) => Look::Done(Moment::of(core.follower.store(), mark)),
+            // What came without an epoch has no mark.
+            Some(0) if !core.follower.store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
+            Some(mark) => Look::Done(Ok(Moment::of(core.follower.store(), mark))),
             None => Look::Wait(FollowerGoal::WholeMark(0)),
         };
-        waits::until(self.core(), timeout, look).await.map_err(not_whole)
+        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
     }
 }
 

@@ -19,6 +19,7 @@ impl Follower {
         self.meta.claimed = Arc::default();
         self.stage = (Epoch::ZERO, Stage::Recovering); // whatever it has done for its leader is undone
         self.meta.diverged = None;
+        self.meta.authoritative = None; // of another history, if it has ever led
         self.mark = 0;
         self.leader_mark = 0;
         self.held = RangeSet::new();

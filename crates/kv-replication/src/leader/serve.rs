@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kv_core::{Command, Entry, Store, Version};
 
+use super::ask::Way;
 use super::{Event, Leader, Output, Phase};
 use crate::link::Link;
 use crate::log::Log;
@@ -23,9 +24,12 @@ impl Leader {
         union: &BTreeMap<Version, Entry>,
     ) {
         if self.config.durable {
-            self.meta.authoritative = None; // until it serves: a restart in between finds half of it
+            // Until it serves: a restart in between finds half of it, be it as a leader or as a follower.
+            self.meta.authoritative = None;
+            self.meta.counts = false;
             self.note_meta();
-            self.note(Record::Wipe);
+            // In one step: what was there before stays until all of the state is written, for it may be the
+            // last copy of something. What is pending above gives way to the entries of this epoch.
             let entries = state.scan("", None).map(|(_, item)| item.entry.clone()).collect();
             self.note(Record::Replace { base: mark, through, entries });
         }
@@ -117,6 +121,11 @@ impl Leader {
         self.meta.authoritative = Some(self.epoch);
         self.meta.groups = std::sync::Arc::clone(&self.change.claimed);
         self.note_meta();
+        if self.start.way != Way::OwnLog {
+            // What its disk may still have of older epochs is no part of this. An own log still has its tail
+            // there under the epochs that it had.
+            self.note(Record::Void(self.epoch));
+        }
         let (epoch, cluster, recovered) = (self.epoch, self.cluster(), self.start.through);
         self.outputs.push_back(Output::Event(Event::Serving { epoch, cluster, recovered }));
         for follower in 0..self.links.len() {
