@@ -49,6 +49,7 @@ scenarios! {
     drain
     drain_refuses_waiting_writes
     duplicates_count_once
+    durable_leader_accepts_loss
     durable_leader_alone
     durable_leader_and_its_followers
     durable_leader_dies_in_a_start

@@ -21,7 +21,7 @@ pub(super) enum Way {
     OwnLog,
     /// F followers together have them all.
     Union,
-    /// Whatever those who answer still have: an operator's decision.
+    /// Whatever those who answer still have, and its own disk: an operator's decision.
     Loss,
 }
 
@@ -381,10 +381,16 @@ impl Leader {
         self.links.iter().all(|link| link.standing.is_some() || link.failures > 0)
     }
 
+    /// Its own log had every committed entry when it last knew.
+    pub(super) fn own_is_whole(&self) -> bool {
+        self.meta.authoritative.is_some() && self.own_cluster.is_some()
+    }
+
     /// Whether the operator lets it go on with what is left: when everyone has been tried, and somebody
     /// still has something.
     fn may_lose(&self) -> bool {
-        self.config.accept_data_loss && self.all_asked() && self.answered().any(|(_, it)| it.has_data)
+        let anything = self.own_is_whole() || self.answered().any(|(_, it)| it.has_data);
+        self.config.accept_data_loss && self.all_asked() && anything
     }
 
     fn tell_problem(&mut self) {

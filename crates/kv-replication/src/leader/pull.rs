@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kv_core::{Entry, Store, Version};
 
 use super::Leader;
+use super::ask::Way;
 use crate::link::Asked;
 use crate::planted::Bug;
 use crate::{Chunk, LinkError, Part, Phase, Pull, Request, Time};
@@ -112,9 +113,27 @@ impl Leader {
             return self.start_over(now, false);
         }
         if self.start.pulls.are_done() && !self.disk.is_full() {
-            let Pulls { mark, through, mut state, union, .. } = std::mem::take(&mut self.start.pulls);
+            let mut pulls = std::mem::take(&mut self.start.pulls);
+            if self.start.way == Way::Loss && self.own_is_whole() {
+                self.add_own(&mut pulls);
+            }
+            let Pulls { mark, through, mut state, union, .. } = pulls;
             state.prune(mark);
             self.build(now, state, (mark, through.max(mark)), &union);
+        }
+    }
+
+    /// When losses are accepted, what the own disk has is no less than what a follower has.
+    fn add_own(&mut self, pulls: &mut Pulls) {
+        for entry in self.log.entries() {
+            let known = pulls.union.get(&entry.version());
+            if known.is_none_or(|known| known.epoch() < entry.epoch()) {
+                pulls.union.insert(entry.version(), entry.clone());
+            }
+        }
+        if self.mark > pulls.mark {
+            (pulls.mark, pulls.through) = (self.mark, self.newest_committed);
+            pulls.state = std::mem::take(&mut self.store);
         }
     }
 }
