@@ -226,3 +226,33 @@ fn many_large_values_come_back() {
     let records = vec![Record::Entries((1..=12).map(large).collect()), Record::Mark(12)];
     assert_eq!(Node::new(FOLLOWER, follows, records).backed_up_at(), 12);
 }
+
+#[test]
+fn a_restore_that_was_cut_short_is_seen() {
+    let node = Node::new(LEADER, |_| {}, vec![entries(NEW, 1..=9), Record::Mark(9)]);
+    let (file, directory) = (node.place.path().join("backup"), node.place.path().join("restored"));
+    write_backup(&node.place.path().join("data"), &file).unwrap();
+    restore(&file, &directory, DiskConfig::default(), FRESH).unwrap();
+    assert!(!directory.join("RESTORING").exists());
+    // As a restore leaves it that dies before its end.
+    fs::write(directory.join("RESTORING"), "").unwrap();
+    let refused = DiskStorage::open(&directory, DiskConfig::default(), FRESH).unwrap_err();
+    assert!(matches!(refused, OpenError::Restoring(_)), "{refused}");
+    assert!(refused.to_string().contains("empty it, and restore the backup again"), "{refused}");
+    let again = restore(&file, &directory, DiskConfig::default(), FRESH).unwrap_err();
+    assert!(matches!(again, BackupError::Open(OpenError::Restoring(_))), "{again}");
+}
+
+/// Whoever restored that would hide what is written under the versions in between.
+#[test]
+fn a_key_above_the_version_of_the_backup_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut encoder, begin) = BackupEncoder::begin(4);
+    let mut file = BackupFile::create(&place.path().join("backup")).unwrap();
+    for bytes in [begin, encoder.part(&[put(NEW, 5)]), encoder.end().0] {
+        file.write(&bytes).unwrap();
+    }
+    let refused = file.finish().unwrap_err();
+    assert!(matches!(refused, BackupError::Damaged { .. }), "{refused}");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing is left behind");
+}
