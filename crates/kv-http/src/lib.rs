@@ -21,8 +21,8 @@
 //!
 //! # What it does not do
 //!
-//! HTTP/1.1 only, no TLS, no authentication. It does not yet know conditional writes, idempotency keys or
-//! linearizable reads: parameters and headers of those kinds are refused, not ignored.
+//! HTTP/1.1 only, no TLS, no authentication. It does not yet know conditional writes or idempotency
+//! keys: parameters and headers of those kinds are refused, not ignored.
 
 /// The example of the README, compiled and run.
 #[cfg(doctest)]

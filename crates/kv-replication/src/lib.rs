@@ -8,6 +8,7 @@
 //! * [`Request`] and [`Reply`]: what travels.
 //! * [`Transport`]: how it travels; [`MemoryTransport`] for one process, HTTP in another crate.
 //!   Every implementation passes the suite in `conformance` (a feature of that name).
+//! * [`Record`] and [`Image`]: what a durable node writes down, and what that amounts to; `Storage`: where.
 //! * `linearizability` (feature of that name): is what clients saw what a linearizable store shows?
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
 //!
@@ -33,9 +34,8 @@
 //!
 //! # What it does not do
 //!
-//! The engine runs nodes without a disk only; the machines say what a durable node writes down
-//! ([`Record`], [`Image`]), and nothing executes that yet. There is no election, and W and
-//! the followers change only from one leader to the next.
+//! It keeps nothing on a disk itself: a durable node is given a `Storage`, which is in another crate. There
+//! is no election, and W and the followers change only from one leader to the next.
 
 mod config;
 mod delay;

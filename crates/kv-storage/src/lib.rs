@@ -6,6 +6,34 @@
 //! * [`DiskStorage`]: a directory with a log in segments and a checkpoint of the state.
 //! * [`MemoryStorage`]: the same promises without a disk, for tests and for what is embedded.
 //!
+//! Both pass the suite in `conformance` (a feature of that name). [`BackupFile`], [`write_backup`] and
+//! [`restore`] carry the state of a node elsewhere.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use std::time::Duration;
+//! use kv_core::{Command, Key, NodeId};
+//! use kv_replication::engine::LeaderHandle;
+//! use kv_replication::{ClusterId, LeaderConfig, MemoryTransport, Quorum};
+//! use kv_storage::{DiskConfig, DiskStorage, Opened};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let start = || -> Result<LeaderHandle, Box<dyn std::error::Error>> {
+//!     // Draw both numbers and the salt of the config anew for every start.
+//!     let Opened { storage, image, .. } =
+//!         DiskStorage::open(directory.path(), DiskConfig::default(), NodeId(1))?;
+//!     let (config, nobody) = (LeaderConfig::new(Quorum::new(0, 0)?), MemoryTransport::new(Vec::new()));
+//!     Ok(LeaderHandle::restart(image, ClusterId(2), config, nobody, Box::new(storage))?)
+//! };
+//! let leader = start()?;
+//! leader.write(Command::put(Key::parse("colour")?, b"red")?, Duration::from_secs(5)).await?;
+//! leader.close()?; // gives the directory free; what was acknowledged is on the disk in any case
+//!
+//! let leader = start()?;
+//! assert!(leader.until_level(Duration::from_secs(5)).await);
+//! assert_eq!(leader.get("colour").ok_or("not there")?.value(), b"red");
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
 //!
 //! # The directory
 //!
@@ -14,6 +42,7 @@
 //! LOCK            held by the process that uses it
 //! checkpoint-N    all that was written before segment N, as a log that was tidied up
 //! log-N, log-N+1  what was written since, in order
+//! RESTORING       there while a backup is being restored: no node starts
 //! spare           an empty segment whose blocks exist already, so that syncing it touches no metadata
 //! ```
 //!
