@@ -120,10 +120,11 @@ fn a_stopped_node_is_backed_up_from_its_directory() {
     // The directory is as it was.
     cluster.start_again(0);
     cluster.counts();
-    assert!(
-        refused(&["restore", "--from", &to, "--data-dir", &cluster.directory(1)])
-            .contains("holds a node already")
-    );
+    let other = cluster.directory(1);
+    let into_other = ["restore", "--from", &to, "--data-dir", &other];
+    assert!(refused(&into_other).contains("in use by another process"));
+    cluster.kill(1);
+    assert!(refused(&into_other).contains("holds a node already"));
 
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
