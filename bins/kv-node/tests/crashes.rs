@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use common::durable::DurableCluster;
 use common::writer::{Acknowledged, Writer};
-use common::{eventually, now};
+use common::{Dice, eventually, now};
 
 const SETTINGS: [(&str, &str); 4] = [
     ("WRITE_QUORUM", "3"),
@@ -103,14 +103,4 @@ fn pass(ms: u64) {
 #[expect(clippy::disallowed_methods, reason = "how long a test is run is chosen by whoever runs it")]
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
-}
-
-/// Numbers that look random, the same at every run (Knuth's MMIX generator).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::history::{Begun, Recorder};
-use common::{Cluster, Node, eventually, pause, run};
+use common::{Cluster, Dice, Node, eventually, pause, run};
 use kv_replication::linearizability::{Action, History, Operation, Outcome, Violation};
 
 /// Delays mix the order of entries; time-outs are short, so that some writes end unknown.
@@ -119,16 +119,6 @@ fn begin_write(recorder: &Recorder, key: &str, value: &str, dice: &mut Dice) -> 
         recorder.delete(key)
     } else {
         recorder.put(key, value)
-    }
-}
-
-/// Numbers that look random, the same at every run (Knuth's MMIX generator).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 

@@ -71,7 +71,7 @@ impl Spares {
         if self.is_there || self.making.is_some() {
             return Ok(false);
         }
-        // It may have grown, or never have been filled; the next use of it will tell nobody's fortune.
+        // One that has grown, or was never filled, would be of no use.
         let file = Output::open(segment)?;
         if file.len()? != self.bytes {
             return Ok(false);

@@ -415,3 +415,13 @@ pub fn now() -> Instant {
 pub fn pause() {
     std::thread::sleep(POLL_INTERVAL);
 }
+
+/// Numbers that look random, the same at every run (Knuth's MMIX generator).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}

@@ -8,6 +8,8 @@
 //! those are limited: on a leader by `window_entries_max`, on a follower by what leaders may have under
 //! way at once.
 
+mod checkpoint;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -15,11 +17,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use kv_core::{Entry, Store, Version};
 use tokio::sync::Notify;
 
+pub(super) use checkpoint::Part;
+
 use super::lock;
-use crate::{Checkpoint, CheckpointHead, Record, Storage, StorageError};
+use crate::{CheckpointHead, Record, Storage, StorageError};
 
 /// How long an idle disk is left alone before it is asked again how much space there is. One that is not
 /// idle is asked after each sync, which costs far more than the question.
@@ -38,37 +41,6 @@ pub(super) trait Node: Send + Sync + 'static {
     fn part(&self, after: Option<&str>) -> Part;
     /// There is little space, or enough again.
     fn set_full(&self, is_full: bool);
-}
-
-/// A part of the state.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub(super) entries: Vec<Entry>,
-    /// The key after which the next one begins; none if this was the last.
-    pub(super) next: Option<String>,
-    /// Nothing in the state is above this version by now.
-    pub(super) through: Version,
-}
-
-/// What one look at the state takes.
-const PART_STEPS_MAX: usize = 1_024;
-const PART_BYTES_MAX: usize = 256 << 10;
-
-impl Part {
-    /// The next part of a store that shows nothing above `through`.
-    pub(super) fn of(store: &Store, after: Option<&str>, through: Version) -> Self {
-        let (mut entries, mut bytes) = (Vec::new(), 0);
-        for (steps, (key, item)) in store.entries("", after).enumerate() {
-            if let Some(item) = item {
-                bytes += item.entry.frame().len();
-                entries.push(item.entry.clone());
-            }
-            if steps + 1 >= PART_STEPS_MAX || bytes >= PART_BYTES_MAX {
-                return Self { entries, next: Some(key.to_owned()), through };
-            }
-        }
-        Self { entries, next: None, through }
-    }
 }
 
 /// The queue of the thread. Clones share it.
@@ -361,7 +333,7 @@ impl<N: Node> Worker<N> {
                     let begun = self.storage.begin_checkpoint(*head)?;
                     let write = move || {
                         let shared = Panicking(shared);
-                        write_checkpoint(&shared.0, &*node, begun);
+                        checkpoint::write(&shared.0, &*node, begun);
                     };
                     let thread = thread::Builder::new().name("kv-checkpoint".to_owned()).spawn(write);
                     let thread = thread.map_err(|error| StorageError {
@@ -403,60 +375,4 @@ impl<N: Node> Worker<N> {
 
 fn is_busy(checkpoint: &Option<JoinHandle<()>>) -> bool {
     checkpoint.as_ref().is_some_and(|thread| !thread.is_finished())
-}
-
-/// Writes the state beside the log, and hands the checkpoint over.
-fn write_checkpoint<N: Node>(shared: &Shared<N::Waiter>, node: &N, mut checkpoint: Box<dyn Checkpoint>) {
-    let mut write = || {
-        let mut after = None;
-        loop {
-            let part = node.part(after.as_deref());
-            checkpoint.add(&part.entries)?;
-            after = part.next;
-            if after.is_none() {
-                return Ok(part.through);
-            }
-            if lock(&shared.queue).is_closed {
-                return Err(None); // the node ends: what is there of it counts for nothing
-            }
-        }
-    };
-    let written = write().and_then(|through| {
-        if !shared.sync() {
-            return Err(None);
-        }
-        checkpoint.finish(through).map_err(Some)
-    });
-    match written {
-        Ok(()) => {
-            let mut queue = lock(&shared.queue);
-            // A node that ends leaves the rest to its next start.
-            if !queue.has_ended {
-                queue.add(Job::End);
-                shared.wake(queue);
-            }
-        }
-        Err(Some(error)) => shared.fail(error),
-        Err(None) => {}
-    }
-}
-
-impl<W> Shared<W> {
-    /// Waits until all that is queued is durable; false if the node ends before.
-    fn sync(&self) -> bool {
-        let mut queue = lock(&self.queue);
-        if queue.is_closed {
-            return false;
-        }
-        queue.add(Job::Write { records: Vec::new(), waiter: None, is_firm: true });
-        queue.is_watched = true;
-        let number = queue.queued;
-        self.wake(queue);
-        let mut queue = lock(&self.queue);
-        while queue.done < number && !queue.has_ended {
-            queue = self.moved.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
-        queue.is_watched = false;
-        queue.done >= number && queue.error.is_none()
-    }
 }
