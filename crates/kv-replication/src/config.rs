@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::planted::Planted;
+use crate::testing::planted::Planted;
 use kv_core::Epoch;
 
-use crate::{DelayLaw, Group, Quorum};
+use crate::protocol::delay::DelayLaw;
+use crate::protocol::group::Group;
+use crate::protocol::quorum::Quorum;
 
 /// What a leader needs to know.
 #[derive(Clone, Debug)]

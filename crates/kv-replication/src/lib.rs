@@ -38,57 +38,48 @@
 //! is no election, and W and the followers change only from one leader to the next.
 
 mod config;
-mod delay;
+mod durable;
 mod follower;
-mod group;
 mod leader;
-mod link;
-mod log;
-mod message;
-mod overlay;
-mod persist;
-mod planted;
-mod quorum;
-mod range_set;
-mod time;
-mod writes;
+mod protocol;
+mod testing;
+#[cfg(feature = "engine")]
+mod transport;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "linearizability")]
 pub mod linearizability;
-#[cfg(feature = "engine")]
-mod memory;
+
+#[cfg(feature = "conformance")]
+pub use testing::conformance;
 #[cfg(feature = "simulator")]
-pub mod simulator;
-#[cfg(feature = "engine")]
-mod storage;
-#[cfg(feature = "engine")]
-mod transport;
+pub use testing::simulator;
 
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
-pub use delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
-pub use follower::{Adopted, Follower};
-pub use group::{GROUPS_MAX, Group};
-pub use leader::{
-    Committed, ConfirmError, Event, Input, Leader, Output, PersistId, Phase, ReadId, StartProblem, WriteError,
-};
-pub use link::{AttemptId, LinkError, LinkState, LinkStatus};
+pub use durable::record::{CheckpointHead, Durable, Image, Meta, RECENT_ENTRIES_MAX, Record};
 #[cfg(feature = "engine")]
-pub use memory::MemoryTransport;
-pub use message::{
+pub use durable::storage::{Checkpoint, Storage, StorageError};
+#[cfg(feature = "engine")]
+pub use engine::memory_transport::MemoryTransport;
+pub use follower::{Adopted, Follower};
+pub use leader::Leader;
+pub use leader::ids::{AttemptId, PersistId, ReadId, WriteId};
+pub use leader::input::Input;
+pub use leader::links::error::LinkError;
+pub use leader::links::status::{LinkState, LinkStatus};
+pub use leader::output::{Committed, Event, Output};
+pub use leader::phase::Phase;
+pub use leader::problem::{ConfirmError, StartProblem, WriteError};
+pub use protocol::delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
+pub use protocol::group::{GROUPS_MAX, Group};
+pub use protocol::message::{
     Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,
     Refusal, Reply, Request, Stage, Standing,
 };
-pub use persist::{CheckpointHead, Durable, Image, Meta, RECENT_ENTRIES_MAX, Record};
-pub use planted::{Bug, Planted};
-pub use quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
-pub use range_set::RangeSet;
-#[cfg(feature = "engine")]
-pub use storage::{Checkpoint, Storage, StorageError};
-pub use time::Time;
+pub use protocol::quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
+pub use protocol::range_set::RangeSet;
+pub use protocol::time::Time;
+pub use testing::planted::{Bug, Planted};
 #[cfg(feature = "engine")]
 pub use transport::{Transport, TransportError};
-pub use writes::WriteId;

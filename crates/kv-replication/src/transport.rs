@@ -4,7 +4,7 @@ use std::future::Future;
 
 use thiserror::Error;
 
-use crate::{Reply, Request};
+use crate::protocol::message::{Reply, Request};
 
 /// Carries requests from one leader to its followers.
 ///

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use super::{Clock, lock};
-use crate::Time;
+use crate::protocol::time::Time;
 
 /// Rings `wake` at the time it is set to. Ends its thread when it is dropped.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::Time;
+use crate::protocol::time::Time;
 
 /// A clock whose origin is its own creation.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,8 @@ use super::leader_reads;
 use super::read::{Level, Page, PageSize, Range};
 use super::waits::{self, Look};
 use super::{FollowerHandle, LeaderHandle, follower_reads, lock};
-use crate::{ClusterId, Identity, Phase};
+use crate::leader::phase::Phase;
+use crate::protocol::message::{ClusterId, Identity};
 
 /// What is hashed between two looks at the node: a fraction of a millisecond.
 const PAGE: PageSize = PageSize { entries_max: 512, bytes_max: 256 << 10 };

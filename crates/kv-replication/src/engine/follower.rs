@@ -12,10 +12,12 @@ use super::disk::{self, Disk, Part, Written};
 use super::freshness::Freshness;
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
-use crate::{
-    Adopted, Durable, Follower, FollowerConfig, Held, Image, Reply, Request, Stage, Standing, Storage,
-    StorageError, Time,
-};
+use crate::config::FollowerConfig;
+use crate::durable::record::{Durable, Image};
+use crate::durable::storage::{Storage, StorageError};
+use crate::follower::{Adopted, Follower};
+use crate::protocol::message::{Held, Reply, Request, Stage, Standing};
+use crate::protocol::time::Time;
 
 /// A [`Follower`] that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]

@@ -8,7 +8,8 @@ use super::follower::{Core, FollowerHandle, Goal};
 use super::lock;
 use super::read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 use super::waits::{self, Look, WaitError};
-use crate::{Follower, Time};
+use crate::follower::Follower;
+use crate::protocol::time::Time;
 
 impl FollowerHandle {
     /// What `key` holds.

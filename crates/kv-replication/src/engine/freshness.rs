@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use kv_core::Version;
 
-use crate::Time;
+use crate::protocol::time::Time;
 
 /// The most words of a leader that are remembered while the follower is behind them. Past it the newest
 /// takes the place of the one before, which makes the answer higher, never lower.

@@ -14,11 +14,22 @@ use super::alarm::Alarm;
 use super::disk::{self, Disk, Part, Written};
 use super::waits::{self, Waits};
 use super::{Clock, Read, lock};
-use crate::{
-    AttemptId, ClusterId, Committed, ConfirmError, Event, Image, Input, Leader, LeaderConfig, LinkStatus,
-    Output, PersistId, Phase, ReadId, Record, Request, StartProblem, Storage, StorageError, Time, Transport,
-    WriteError, WriteId,
-};
+use crate::config::LeaderConfig;
+use crate::durable::record::{Image, Record};
+use crate::durable::storage::{Storage, StorageError};
+use crate::leader::Leader;
+use crate::leader::ids::AttemptId;
+use crate::leader::ids::PersistId;
+use crate::leader::ids::ReadId;
+use crate::leader::ids::WriteId;
+use crate::leader::input::Input;
+use crate::leader::links::status::LinkStatus;
+use crate::leader::output::{Committed, Event, Output};
+use crate::leader::phase::Phase;
+use crate::leader::problem::{ConfirmError, StartProblem, WriteError};
+use crate::protocol::message::{ClusterId, Request};
+use crate::protocol::time::Time;
+use crate::transport::Transport;
 
 pub(super) type Answer = Result<Committed, WriteError>;
 

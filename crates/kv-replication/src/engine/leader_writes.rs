@@ -8,7 +8,13 @@ use tokio::sync::oneshot;
 use super::leader::{Answer, Core, Goal, LeaderHandle};
 use super::lock;
 use super::waits::{self, Look};
-use crate::{Committed, ConfirmError, Input, Phase, ReadId, StartProblem, Time, WriteError, WriteId};
+use crate::leader::ids::ReadId;
+use crate::leader::ids::WriteId;
+use crate::leader::input::Input;
+use crate::leader::output::Committed;
+use crate::leader::phase::Phase;
+use crate::leader::problem::{ConfirmError, StartProblem, WriteError};
+use crate::protocol::time::Time;
 
 impl LeaderHandle {
     /// Writes; the answer comes as soon as it is decided, at the latest after `timeout`.

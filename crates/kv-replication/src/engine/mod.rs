@@ -19,6 +19,7 @@ mod freshness;
 mod leader;
 mod leader_reads;
 mod leader_writes;
+pub(crate) mod memory_transport;
 mod moment;
 mod read;
 mod waits;

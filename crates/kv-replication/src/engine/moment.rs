@@ -11,7 +11,7 @@ use super::follower::{Core as FollowerCore, Goal as FollowerGoal};
 use super::leader::{Core as LeaderCore, Goal as LeaderGoal};
 use super::waits::{self, Look, WaitError};
 use super::{FollowerHandle, LeaderHandle, ReadError};
-use crate::Phase;
+use crate::leader::phase::Phase;
 
 /// All live keys at one version.
 #[derive(Clone, Debug)]

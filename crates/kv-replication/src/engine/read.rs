@@ -5,7 +5,7 @@ use std::time::Duration;
 use kv_core::{Entry, Epoch, Item, Operation, Version};
 use thiserror::Error;
 
-use crate::{ConfirmError, StartProblem};
+use crate::leader::problem::{ConfirmError, StartProblem};
 
 /// What a key holds. Shares the memory of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use kv_core::{VERSION_MAX, Version};
 
 use super::Follower;
-use crate::planted::Bug;
-use crate::{Append, Claim, Head, Refusal};
+use crate::protocol::message::{Append, Claim, Head, Refusal};
+use crate::testing::planted::Bug;
 
 impl Follower {
     /// Whether the request is for this node, and comes from the leader that it has promised.

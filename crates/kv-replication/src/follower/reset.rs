@@ -5,8 +5,10 @@ use std::sync::Arc;
 use kv_core::{Epoch, Store};
 
 use super::Follower;
-use crate::overlay::Overlay;
-use crate::{Identity, Image, RangeSet, Record, Stage};
+use crate::durable::record::{Image, Record};
+use crate::follower::overlay::Overlay;
+use crate::protocol::message::{Identity, Stage};
+use crate::protocol::range_set::RangeSet;
 
 impl Follower {
     /// Begins a new memory, which counts for nothing yet.

@@ -1,19 +1,17 @@
 //! The leader's machine.
 
-mod admission;
-mod ask;
-mod change;
-mod commit;
-mod full;
-mod io;
-mod newest;
-mod persist;
-mod pull;
-mod push;
+pub(crate) mod ids;
+pub(crate) mod input;
+pub(crate) mod links;
+pub(crate) mod output;
+mod own_copy;
+pub(crate) mod phase;
+pub(crate) mod problem;
 mod reads;
-mod refill;
+mod replication;
 mod replies;
-mod serve;
+mod start;
+pub(crate) mod writes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,17 +19,22 @@ use std::sync::Arc;
 use chacha20::ChaCha8Rng;
 use kv_core::{Entry, Epoch, NodeId, Store, Version};
 
-pub use io::{Committed, ConfirmError, Event, Input, Output, PersistId, Phase, StartProblem, WriteError};
-pub use reads::ReadId;
-
-use crate::delay::stream;
-use crate::link::{Asked, Attempt, Link};
-use crate::log::Log;
-use crate::writes::{Wanted, Writes};
-use crate::{
-    Append, AttemptId, Claim, ClusterId, Head, Image, LeaderConfig, LinkError, LinkState, LinkStatus, Meta,
-    RangeSet, Request, Stage, Time,
-};
+use crate::config::LeaderConfig;
+use crate::durable::record::{Image, Meta};
+use crate::leader::ids::AttemptId;
+use crate::leader::input::Input;
+use crate::leader::links::error::LinkError;
+use crate::leader::links::link::{Asked, Attempt, Link};
+use crate::leader::links::status::{LinkState, LinkStatus};
+use crate::leader::output::Output;
+use crate::leader::phase::Phase;
+use crate::leader::problem::StartProblem;
+use crate::leader::replication::log::Log;
+use crate::leader::writes::open::{Wanted, Writes};
+use crate::protocol::delay::stream;
+use crate::protocol::message::{Append, Claim, ClusterId, Head, Request, Stage};
+use crate::protocol::range_set::RangeSet;
+use crate::protocol::time::Time;
 
 /// The stream of the seed that the jitter of retries is drawn from; the low ones are the delays.
 const JITTER_STREAM: u64 = u64::MAX;
@@ -49,7 +52,7 @@ const JITTER_STREAM: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Leader {
     config: LeaderConfig,
-    change: change::Change,
+    change: start::change::Change,
     meta: Meta,
     /// The id of the cluster, if it begins a new one.
     drawn: ClusterId,
@@ -61,7 +64,7 @@ pub struct Leader {
     renames: Option<ClusterId>,
     epoch: Epoch,
     phase: Phase,
-    start: ask::Start,
+    start: start::ask::Start,
     draining: bool,
     log: Log,
     /// More of it may leave than has left so far.
@@ -70,7 +73,7 @@ pub struct Leader {
     store: Store,
     mark: Version,
     newest_committed: Version,
-    disk: persist::Disk,
+    disk: own_copy::Disk,
     writes: Writes,
     reads: reads::Reads,
     links: Vec<Link>,
@@ -120,7 +123,7 @@ impl Leader {
         }
         let mut leader = Self {
             jitter: stream(config.seed, JITTER_STREAM),
-            change: change::Change::none(config.group(Epoch::ZERO)),
+            change: start::change::Change::none(config.group(Epoch::ZERO)),
             links: (0..config.quorum.followers()).map(|_| Link::new()).collect(),
             config,
             drawn: cluster,
@@ -131,9 +134,9 @@ impl Leader {
             promised: meta.promised,
             meta,
             phase: Phase::Asking,
-            start: ask::Start::default(),
+            start: start::ask::Start::default(),
             draining: false,
-            disk: persist::Disk::new(log.last()),
+            disk: own_copy::Disk::new(log.last()),
             log,
             log_is_cut: false,
             store,

@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 
 use kv_core::Version;
 
-use super::{ConfirmError, Leader, Output, Phase};
-use crate::{AttemptId, Time};
-
-/// The caller's name for one read. Rising: a later read has a higher one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReadId(pub u64);
+use crate::leader::Leader;
+use crate::leader::ids::AttemptId;
+use crate::leader::ids::ReadId;
+use crate::leader::output::Output;
+use crate::leader::phase::Phase;
+use crate::leader::problem::ConfirmError;
+use crate::protocol::time::Time;
 
 /// All reads that wait for a confirmation.
 #[derive(Debug, Default)]
-pub(super) struct Reads {
+pub(in crate::leader) struct Reads {
     /// By deadline.
     waiting: BTreeSet<(Time, ReadId)>,
     round: Option<Round>,
@@ -32,14 +33,14 @@ struct Round {
 }
 
 impl Reads {
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub(in crate::leader) fn next_deadline(&self) -> Option<Time> {
         self.waiting.first().map(|(deadline, _)| *deadline)
     }
 }
 
 impl Leader {
     /// A read has come.
-    pub(super) fn read(&mut self, now: Time, id: ReadId, deadline: Time) {
+    pub(in crate::leader) fn read(&mut self, now: Time, id: ReadId, deadline: Time) {
         if let Some(error) = self.unreadable() {
             return self.answer_read(id, Err(error));
         }
@@ -53,7 +54,7 @@ impl Leader {
     }
 
     /// A follower that counts has answered an attempt under our epoch.
-    pub(super) fn confirm_reads(&mut self, now: Time, follower: usize, attempt: AttemptId) {
+    pub(in crate::leader) fn confirm_reads(&mut self, now: Time, follower: usize, attempt: AttemptId) {
         let Some(round) = self.reads.round.as_mut().filter(|round| attempt >= round.since) else { return };
         round.confirmed |= 1 << follower;
         self.end_round(now);
@@ -65,7 +66,7 @@ impl Leader {
     }
 
     /// Answers the reads whose time is over.
-    pub(super) fn expire_reads(&mut self, now: Time) {
+    pub(in crate::leader) fn expire_reads(&mut self, now: Time) {
         while let Some((deadline, id)) = self.reads.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.reads.waiting.remove(&(deadline, id));
             let required = self.confirmations();
@@ -78,7 +79,7 @@ impl Leader {
     }
 
     /// Nobody can be sure any more: what waits is refused.
-    pub(super) fn refuse_reads(&mut self) {
+    pub(in crate::leader) fn refuse_reads(&mut self) {
         let Some(error) = self.unreadable() else { return };
         self.reads.round = None;
         for (_, id) in std::mem::take(&mut self.reads.waiting) {

@@ -4,15 +4,20 @@ use std::mem::discriminant;
 
 use kv_core::{Epoch, Version};
 
-use super::{Event, Leader, Output, Phase};
-use crate::link::{Asked, Attempt, Link};
-use crate::planted::Bug;
-use crate::{
-    Answer, AttemptId, Held, Identity, LinkError, LinkState, RangeSet, Refusal, Reply, Standing, Time,
-};
+use crate::leader::Leader;
+use crate::leader::ids::AttemptId;
+use crate::leader::links::error::LinkError;
+use crate::leader::links::link::{Asked, Attempt, Link};
+use crate::leader::links::status::LinkState;
+use crate::leader::output::{Event, Output};
+use crate::leader::phase::Phase;
+use crate::protocol::message::{Answer, Held, Identity, Refusal, Reply, Standing};
+use crate::protocol::range_set::RangeSet;
+use crate::protocol::time::Time;
+use crate::testing::planted::Bug;
 
 impl Leader {
-    pub(super) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
+    pub(in crate::leader) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
         // Late answers of attempts that were given up say nothing that the next probe would not.
         let Some((follower, attempt)) = self.finish(attempt) else { return };
         match (&attempt.asked, reply) {
@@ -43,14 +48,14 @@ impl Leader {
         self.go_on(now);
     }
 
-    pub(super) fn on_failed(&mut self, now: Time, attempt: AttemptId, error: LinkError) {
+    pub(in crate::leader) fn on_failed(&mut self, now: Time, attempt: AttemptId, error: LinkError) {
         let Some((follower, attempt)) = self.finish(attempt) else { return };
         self.give_back(now, follower, &attempt, error);
         self.go_on(now);
     }
 
     /// Takes the follower for down.
-    pub(super) fn link_failed(&mut self, now: Time, follower: usize, error: LinkError) {
+    pub(in crate::leader) fn link_failed(&mut self, now: Time, follower: usize, error: LinkError) {
         let Some(link) = self.links.get_mut(follower) else { return };
         let same_kind = |last: &LinkError| discriminant(last) == discriminant(&error);
         let is_news = link.announced || !link.last_error.as_ref().is_some_and(same_kind);
@@ -64,7 +69,7 @@ impl Leader {
 
     /// Somebody has promised a higher epoch to another leader: this one stops at once; if it does not
     /// serve yet, it asks again.
-    pub(super) fn overtaken(&mut self, now: Time, by: Epoch) {
+    pub(in crate::leader) fn overtaken(&mut self, now: Time, by: Epoch) {
         self.promised = self.promised.max(by);
         if self.phase != Phase::Serving {
             return self.start_over(now, true);
@@ -80,7 +85,7 @@ impl Leader {
         // What is parked is refused with the reason, by `unpark`.
     }
 
-    pub(super) fn cancel(&mut self, attempts: Vec<AttemptId>) {
+    pub(in crate::leader) fn cancel(&mut self, attempts: Vec<AttemptId>) {
         self.outputs.extend(attempts.into_iter().map(|attempt| Output::Cancel { attempt }));
     }
 
@@ -92,7 +97,13 @@ impl Leader {
     }
 
     /// The request did not do what it should: what it carried is to be sent again.
-    pub(super) fn give_back(&mut self, now: Time, follower: usize, attempt: &Attempt, error: LinkError) {
+    pub(in crate::leader) fn give_back(
+        &mut self,
+        now: Time,
+        follower: usize,
+        attempt: &Attempt,
+        error: LinkError,
+    ) {
         if let Some(link) = self.links.get_mut(follower) {
             link.take_back(attempt);
         }

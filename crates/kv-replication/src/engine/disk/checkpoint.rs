@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use kv_core::{Entry, Store, Version};
 
 use super::{Job, Node, Shared};
-use crate::Checkpoint;
+use crate::durable::storage::Checkpoint;
 use crate::engine::lock;
 
 /// A part of the state.

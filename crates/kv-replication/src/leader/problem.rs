@@ -1,0 +1,218 @@
+//! Why a leader does not serve, and why a write or a read has no success to report.
+
+use kv_core::{Epoch, Version};
+use thiserror::Error;
+
+use crate::leader::links::error::LinkError;
+use crate::protocol::message::ClusterId;
+
+/// Why a write has no success to report. All but [`WriteError::Unknown`] and
+/// [`WriteError::Stopped`] mean that nothing was
+/// written, and that it is safe to try again.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WriteError {
+    /// Too few followers can be reached.
+    #[error("{up} of the {required} followers that a write needs can be reached")]
+    NoQuorum {
+        /// Followers that are up.
+        up: usize,
+        /// W.
+        required: usize,
+    },
+    /// Another leader has taken over.
+    #[error("another leader has taken over with epoch {by}")]
+    Deposed {
+        /// Its epoch.
+        by: Epoch,
+        /// W.
+        required: usize,
+    },
+    /// The leader does not serve yet.
+    #[error("the leader is not ready: {0}")]
+    Recovering(StartProblem),
+    /// The leader's own disk has no room for more.
+    #[error(
+        "the leader's disk is full: free space there, and writes go on by themselves; reads do meanwhile"
+    )]
+    DiskFull,
+    /// The node is going down.
+    #[error("the node is going down")]
+    Draining,
+    /// A limit is reached.
+    #[error("too much at once: {limit} is reached")]
+    Overloaded {
+        /// The name of the limit.
+        limit: &'static str,
+    },
+    /// The write has a version, and may still commit.
+    #[error(
+        "{acks} of {required} acknowledgements before the deadline; version {version} may still be committed"
+    )]
+    Unknown {
+        /// Its version.
+        version: Version,
+        /// Acknowledgements so far.
+        acks: usize,
+        /// W.
+        required: usize,
+    },
+    /// The engine has ended under the write, which may or may not have been written.
+    #[error("the leader has stopped")]
+    Stopped,
+}
+
+/// Why a linearizable read has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfirmError {
+    /// Too few followers have confirmed in time that this is still their leader.
+    #[error("{confirmed} of the {required} followers that must confirm a read have done so in time")]
+    Unconfirmed {
+        /// How many have.
+        confirmed: usize,
+        /// How many must.
+        required: usize,
+    },
+    /// Another leader has taken over.
+    #[error("another leader has taken over with epoch {by}")]
+    Deposed {
+        /// Its epoch.
+        by: Epoch,
+    },
+    /// The leader does not serve yet.
+    #[error("the leader is not ready: {0}")]
+    Recovering(StartProblem),
+    /// A limit is reached.
+    #[error("too much at once: {limit} is reached")]
+    Overloaded {
+        /// The name of the limit.
+        limit: &'static str,
+    },
+    /// The engine has ended under the read.
+    #[error("the leader has stopped")]
+    Stopped,
+}
+
+/// Why a leader does not serve yet: for whom it waits. Followers are indices from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StartProblem {
+    /// Too few have answered to know what there is.
+    #[error("waiting for an answer of followers {}", numbers(followers))]
+    Waiting {
+        /// Who has not answered.
+        followers: Vec<usize>,
+    },
+    /// Too few of those who answered have kept their memory.
+    #[error(
+        "{kept} followers have answered and kept their memory, and {needed} are needed to know every acknowledged write; no answer from [{}], without memory: [{}]; {}ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
+        numbers(missing),
+        numbers(lost),
+        if *changed { "the last W and list of followers may still do; " } else { "" }
+    )]
+    TooFew {
+        /// How many have kept their memory.
+        kept: usize,
+        /// How many are needed.
+        needed: usize,
+        /// Who has not answered.
+        missing: Vec<usize>,
+        /// Who has answered, and has lost its memory.
+        lost: Vec<usize>,
+        /// The history was written with another W or list of followers, which may have more of them.
+        changed: bool,
+    },
+    /// W or the list of followers is not what the history was written with; then all must answer.
+    #[error(
+        "W or the list of followers has changed: waiting for an answer of followers {}; take out of the list who will not come back",
+        numbers(missing)
+    )]
+    GroupChanged {
+        /// Who has not answered.
+        missing: Vec<usize>,
+    },
+    /// The list has too little in common with that which the history was written with.
+    #[error(
+        "{stay} of the followers of the last list are in this one, and {needed} must be: change fewer at a time (if none may go, lower W first), or go on as a new cluster with ACCEPT_DATA_LOSS"
+    )]
+    TooFewStay {
+        /// How many are in both.
+        stay: usize,
+        /// How many must be.
+        needed: usize,
+    },
+    /// So many changes have been begun, and none of them completed.
+    #[error(
+        "{limit} changes of W or the list of followers have been begun, and none was completed: start with the settings of one of them"
+    )]
+    TooManyChanges {
+        /// [`GROUPS_MAX`](crate::GROUPS_MAX).
+        limit: usize,
+    },
+    /// The followers belong to two histories.
+    #[error(
+        "the followers hold two histories, of cluster {one} and of cluster {other}: empty those of one with POST /reset"
+    )]
+    TwoHistories {
+        /// One.
+        one: ClusterId,
+        /// The other.
+        other: ClusterId,
+    },
+    /// What is on its own disk was restored from a backup, and followers hold a history.
+    #[error(
+        "this node was restored from a backup, and followers {} hold data: empty each of them with POST /reset to go on from the backup, or start the leader without it",
+        numbers(followers)
+    )]
+    Restored {
+        /// Who holds data.
+        followers: Vec<usize>,
+    },
+    /// This follower answers, but not as is needed.
+    #[error("follower {}: {error}", follower + 1)]
+    Unfit {
+        /// Its index.
+        follower: usize,
+        /// What is wrong with it.
+        error: LinkError,
+    },
+    /// It has asked for promises.
+    #[error("waiting for {needed} promises, {promised} are there")]
+    Promises {
+        /// How many there are.
+        promised: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// It reads what the followers have.
+    #[error("reading what followers {} have", numbers(followers))]
+    Pulling {
+        /// From whom it is still reading.
+        followers: Vec<usize>,
+    },
+    /// It has read what the followers have, and its own disk has no room for that.
+    #[error("the leader's disk is full: free space there, and the start goes on by itself")]
+    DiskFull,
+    /// It has everything, and waits until enough followers have it too.
+    #[error("waiting until {needed} followers hold everything up to {through}, {level} do")]
+    Behind {
+        /// The newest version that it found.
+        through: Version,
+        /// How many hold everything.
+        level: usize,
+        /// How many must.
+        needed: usize,
+    },
+    /// It has everything, and lets its W and its list of followers take over from the last ones.
+    #[error(
+        "waiting until {needed} followers of the last list have taken note of the new W and list, {adopted} have"
+    )]
+    Adopting {
+        /// How many have.
+        adopted: usize,
+        /// How many must.
+        needed: usize,
+    },
+}
+
+fn numbers(indices: &[usize]) -> String {
+    indices.iter().map(|index| (index + 1).to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,2 @@
+pub(crate) mod commit;
+pub(crate) mod log;

@@ -1,0 +1,3 @@
+pub(crate) mod admission;
+pub(crate) mod newest;
+pub(crate) mod open;
