@@ -63,15 +63,16 @@ pub use durable::storage::{Checkpoint, Storage, StorageError};
 #[cfg(feature = "engine")]
 pub use engine::memory_transport::MemoryTransport;
 pub use follower::{Adopted, Follower};
-pub use leader::Leader;
 pub use leader::ids::{AttemptId, PersistId, ReadId, WriteId};
 pub use leader::input::Input;
 pub use leader::links::error::LinkError;
 pub use leader::links::status::{LinkState, LinkStatus};
+pub use leader::machine::Leader;
 pub use leader::output::{Committed, Event, Output};
 pub use leader::phase::Phase;
 pub use leader::problem::{ConfirmError, StartProblem, WriteError};
 pub use protocol::delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
+pub use protocol::follower_set::{FollowerIndex, FollowerSet};
 pub use protocol::group::{GROUPS_MAX, Group};
 pub use protocol::message::{
     Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,

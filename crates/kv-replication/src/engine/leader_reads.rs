@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::leader::{Core, Goal, LeaderHandle};
 use super::read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 use super::waits::{self, Look, WaitError};
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 
 impl LeaderHandle {
     /// What `key` holds.

@@ -23,10 +23,3 @@ pub enum Phase {
         by: Epoch,
     },
 }
-
-impl Phase {
-    /// It has every acknowledged write, under its own epoch.
-    pub(crate) fn has_recovered(self) -> bool {
-        matches!(self, Self::Recovering | Self::Changing | Self::Serving)
-    }
-}

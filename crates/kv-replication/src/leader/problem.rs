@@ -213,6 +213,28 @@ pub enum StartProblem {
     },
 }
 
+impl StartProblem {
+    /// Waiting alone will not end it: a person must do something.
+    #[must_use]
+    pub fn needs_operator(&self) -> bool {
+        match self {
+            Self::Unfit { .. }
+            | Self::Restored { .. }
+            | Self::TwoHistories { .. }
+            | Self::TooFewStay { .. }
+            | Self::TooManyChanges { .. } => true,
+            Self::Waiting { .. }
+            | Self::TooFew { .. }
+            | Self::GroupChanged { .. }
+            | Self::Promises { .. }
+            | Self::Pulling { .. }
+            | Self::DiskFull
+            | Self::Behind { .. }
+            | Self::Adopting { .. } => false,
+        }
+    }
+}
+
 fn numbers(indices: &[usize]) -> String {
     indices.iter().map(|index| (index + 1).to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -1,127 +1,122 @@
-//! Linearizable reads: after a read has come, W followers confirm that they still follow this leader.
+//! Linearizable reads that wait until W followers confirm that they still follow this leader.
 //!
-//! Whoever else could have committed something since needs the promises of F followers, and every F of
-//! them meets every W. One round of confirmations serves all reads that came before it was sent.
+//! Whoever else could have committed something since a read came needs the promises of F followers, and
+//! every F of them meets every W. One round of confirmations serves all reads that came before it was sent.
 
 use std::collections::BTreeSet;
 
-use kv_core::Version;
-
-use crate::leader::Leader;
-use crate::leader::ids::AttemptId;
-use crate::leader::ids::ReadId;
-use crate::leader::output::Output;
-use crate::leader::phase::Phase;
-use crate::leader::problem::ConfirmError;
+use super::ballot::Ballot;
+use super::ids::{AttemptId, ReadId};
+use crate::protocol::follower_set::FollowerIndex;
+use crate::protocol::group::Need;
 use crate::protocol::time::Time;
 
 /// All reads that wait for a confirmation.
 #[derive(Debug, Default)]
-pub(in crate::leader) struct Reads {
+pub(super) struct Reads {
     /// By deadline.
     waiting: BTreeSet<(Time, ReadId)>,
     round: Option<Round>,
 }
 
-/// Requests from `since` on were sent after the reads up to `last` had come.
+/// The reads up to `last` had come when the ballot was opened.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    since: AttemptId,
     last: ReadId,
-    /// Bit i: the follower with index i has confirmed.
-    confirmed: u64,
+    confirmed: Ballot,
 }
 
 impl Reads {
-    pub(in crate::leader) fn next_deadline(&self) -> Option<Time> {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
         self.waiting.first().map(|(deadline, _)| *deadline)
+    }
+
+    pub(super) fn add(&mut self, id: ReadId, deadline: Time) {
+        self.waiting.insert((deadline, id));
+    }
+
+    pub(super) fn has_round(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// Begins a round for all that wait; answers to `next` and later requests count. False if nobody waits.
+    pub(super) fn start_round(&mut self, next: AttemptId) -> bool {
+        let last = self.waiting.iter().map(|(_, id)| *id).max();
+        self.round = last.map(|last| Round { last, confirmed: Ballot::open(next) });
+        self.round.is_some()
+    }
+
+    /// A voter has answered `attempt` under the leader's epoch.
+    pub(super) fn hear(&mut self, follower: FollowerIndex, attempt: AttemptId) {
+        if let Some(round) = &mut self.round {
+            round.confirmed.hear(follower, attempt);
+        }
+    }
+
+    /// How many have confirmed the round.
+    pub(super) fn confirmed(&self) -> usize {
+        self.round.map_or(0, |round| round.confirmed.heard().len())
+    }
+
+    /// Ends the round if it is complete, and gives back its reads in the order of their deadlines.
+    pub(super) fn end_round(&mut self, need: Need) -> Option<BTreeSet<(Time, ReadId)>> {
+        let Round { last, .. } = self.round.take_if(|round| round.confirmed.meets(&[need]))?;
+        let (served, left) = std::mem::take(&mut self.waiting).into_iter().partition(|(_, id)| *id <= last);
+        self.waiting = left;
+        Some(served)
+    }
+
+    /// A read whose deadline has come. Without a read there is no round.
+    pub(super) fn take_expired(&mut self, now: Time) -> Option<ReadId> {
+        let (deadline, id) = self.waiting.first().copied().filter(|(deadline, _)| *deadline <= now)?;
+        self.waiting.remove(&(deadline, id));
+        Some(id)
+    }
+
+    /// Nobody waits any more for an answer that nobody will use.
+    pub(super) fn end_idle_round(&mut self) {
+        self.round.take_if(|_| self.waiting.is_empty());
+    }
+
+    /// All that wait; there is no round any more.
+    pub(super) fn take_all(&mut self) -> BTreeSet<(Time, ReadId)> {
+        self.round = None;
+        std::mem::take(&mut self.waiting)
     }
 }
 
-impl Leader {
-    /// A read has come.
-    pub(in crate::leader) fn read(&mut self, now: Time, id: ReadId, deadline: Time) {
-        if let Some(error) = self.unreadable() {
-            return self.answer_read(id, Err(error));
-        }
-        if self.reads.waiting.len() >= self.config.limits.reads_waiting_max {
-            return self.answer_read(id, Err(ConfirmError::Overloaded { limit: "reads_waiting_max" }));
-        }
-        self.reads.waiting.insert((deadline, id));
-        if self.reads.round.is_none() {
-            self.start_round(now);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::follower_set::FollowerSet;
+
+    const ONE: Need = Need { of: FollowerSet::ALL, count: 1 };
+
+    #[test]
+    fn a_round_serves_the_reads_that_came_before_it_was_sent() {
+        let mut reads = Reads::default();
+        reads.add(ReadId(1), Time::ZERO);
+        assert!(reads.start_round(AttemptId(4)));
+        reads.add(ReadId(2), Time::ZERO);
+        reads.hear(FollowerIndex::new(0), AttemptId(3));
+        assert_eq!((reads.confirmed(), reads.end_round(ONE)), (0, None));
+        reads.hear(FollowerIndex::new(0), AttemptId(4));
+        assert_eq!(reads.end_round(ONE), Some(BTreeSet::from([(Time::ZERO, ReadId(1))])));
+        assert!(!reads.has_round() && reads.start_round(AttemptId(5)));
+        assert_eq!(reads.len(), 1);
     }
 
-    /// A follower that counts has answered an attempt under our epoch.
-    pub(in crate::leader) fn confirm_reads(&mut self, now: Time, follower: usize, attempt: AttemptId) {
-        let Some(round) = self.reads.round.as_mut().filter(|round| attempt >= round.since) else { return };
-        round.confirmed |= 1 << follower;
-        self.end_round(now);
-    }
-
-    /// The confirmations that a read needs: W, and at least one, since a rival needs F, at most all.
-    fn confirmations(&self) -> usize {
-        self.config.quorum.write().max(1).min(self.links.len())
-    }
-
-    /// Answers the reads whose time is over.
-    pub(in crate::leader) fn expire_reads(&mut self, now: Time) {
-        while let Some((deadline, id)) = self.reads.waiting.first().copied().filter(|(at, _)| *at <= now) {
-            self.reads.waiting.remove(&(deadline, id));
-            let required = self.confirmations();
-            let confirmed = self.reads.round.map_or(0, |round| round.confirmed.count_ones() as usize);
-            self.answer_read(id, Err(ConfirmError::Unconfirmed { confirmed, required }));
-        }
-        if self.reads.waiting.is_empty() {
-            self.reads.round = None;
-        }
-    }
-
-    /// Nobody can be sure any more: what waits is refused.
-    pub(in crate::leader) fn refuse_reads(&mut self) {
-        let Some(error) = self.unreadable() else { return };
-        self.reads.round = None;
-        for (_, id) in std::mem::take(&mut self.reads.waiting) {
-            self.answer_read(id, Err(error.clone()));
-        }
-    }
-
-    fn start_round(&mut self, now: Time) {
-        let Some(last) = self.reads.waiting.iter().map(|(_, id)| *id).max() else { return };
-        self.reads.round = Some(Round { since: self.next_attempt(), last, confirmed: 0 });
-        for link in &mut self.links {
-            link.is_asked = true;
-        }
-        self.end_round(now);
-    }
-
-    /// Answers the reads of the round if it is complete, and begins the next one.
-    fn end_round(&mut self, now: Time) {
-        let Some(Round { last, confirmed, .. }) = self.reads.round else { return };
-        if (confirmed.count_ones() as usize) < self.confirmations() {
-            return;
-        }
-        self.reads.round = None;
-        let (served, left) =
-            std::mem::take(&mut self.reads.waiting).into_iter().partition(|(_, id)| *id <= last);
-        self.reads.waiting = left;
-        let served: BTreeSet<(Time, ReadId)> = served;
-        for (_, id) in served {
-            self.answer_read(id, Ok(self.mark));
-        }
-        self.start_round(now);
-    }
-
-    fn unreadable(&self) -> Option<ConfirmError> {
-        match self.phase {
-            Phase::Serving => None,
-            Phase::Deposed { by } => Some(ConfirmError::Deposed { by }),
-            _ => Some(ConfirmError::Recovering(self.start_problem())),
-        }
-    }
-
-    fn answer_read(&mut self, id: ReadId, result: Result<Version, ConfirmError>) {
-        self.outputs.push_back(Output::Confirmed { id, result });
+    #[test]
+    fn a_round_that_nobody_waits_for_ends() {
+        let mut reads = Reads::default();
+        reads.add(ReadId(1), Time::ZERO);
+        reads.start_round(AttemptId(1));
+        assert_eq!(reads.take_expired(Time::ZERO), Some(ReadId(1)));
+        reads.end_idle_round();
+        assert!(!reads.has_round() && !reads.start_round(AttemptId(1)));
     }
 }

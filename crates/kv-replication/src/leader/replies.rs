@@ -1,45 +1,58 @@
-//! What the followers say.
-
-use std::mem::discriminant;
+//! What the followers say: the way of every answer, and of an acknowledgement above all.
+//!
+//! An acknowledgement goes through each room once, and downwards, in this order:
+//!
+//! 1. its **link**: it is well, has room or has none;
+//! 2. **replication**: what it holds is counted, and may commit;
+//! 3. the **writes** that this answers;
+//! 4. the **ballots** that hear it: the adoption of a configuration, its own vote, reads, rebuilds of others.
+//!    They come after the commits, so that a read which they confirm sees those;
+//! 5. what its link does **next**;
+//! 6. the **start**, if it has waited for this, and writes that have waited for followers.
 
 use kv_core::{Epoch, Version};
 
-use crate::leader::Leader;
-use crate::leader::ids::AttemptId;
-use crate::leader::links::error::LinkError;
-use crate::leader::links::link::{Asked, Attempt, Link};
-use crate::leader::links::status::LinkState;
-use crate::leader::output::{Event, Output};
-use crate::leader::phase::Phase;
+use super::ids::AttemptId;
+use super::links::attempt::{Asked, Attempt};
+use super::links::error::LinkError;
+use super::links::status::LinkState;
+use super::machine::Leader;
+use super::output::Event;
+use crate::protocol::follower_set::FollowerIndex;
 use crate::protocol::message::{Answer, Held, Identity, Refusal, Reply, Standing};
 use crate::protocol::range_set::RangeSet;
 use crate::protocol::time::Time;
 use crate::testing::planted::Bug;
 
+/// A follower holds something, under the leader's epoch.
+struct Acknowledgement<'a> {
+    follower: FollowerIndex,
+    attempt: AttemptId,
+    held: &'a Held,
+}
+
 impl Leader {
-    pub(in crate::leader) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
+    pub(super) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
         // Late answers of attempts that were given up say nothing that the next probe would not.
-        let Some((follower, attempt)) = self.finish(attempt) else { return };
+        let Some((follower, attempt)) = self.links.finish(attempt) else { return };
         match (&attempt.asked, reply) {
             (_, Err(refusal)) => self.on_refused(now, follower, &attempt, refusal),
-            (Asked::Probe, Ok(Answer::Standing(standing))) => self.on_probed(now, follower, standing),
-            (Asked::Claim, Ok(Answer::Standing(standing))) => {
-                if self.check_held(now, follower, &attempt, &standing.held) {
-                    self.on_promised(follower, attempt.id, standing);
+            (Asked::Probe, Ok(Answer::Standing(answer))) => self.on_probed(now, follower, answer),
+            (Asked::Prepare, Ok(Answer::Standing(answer))) => {
+                if self.check_held(now, follower, &attempt, &answer.held) {
+                    self.on_promised(follower, attempt.id, answer);
                 }
             }
             (Asked::Append(versions), Ok(Answer::Held(held))) => {
                 if self.check_held(now, follower, &attempt, &held) {
-                    self.on_appended(now, follower, attempt.id, versions, &held);
+                    let ack = Acknowledgement { follower, attempt: attempt.id, held: &held };
+                    self.on_appended(now, &ack, versions);
                 }
             }
             (Asked::Install { after, last }, Ok(Answer::Held(held))) => {
                 if self.check_held(now, follower, &attempt, &held) {
-                    self.on_pushed(now, follower, after.clone(), *last, &held);
-                    if held.disk_full {
-                        self.hold_back(now, follower);
-                    }
-                    self.confirm(follower, attempt.id, &held);
+                    let ack = Acknowledgement { follower, attempt: attempt.id, held: &held };
+                    self.on_installed(now, &ack, after.clone(), *last);
                 }
             }
             (Asked::Pull { state }, Ok(Answer::Chunk(chunk))) => self.on_chunk(now, follower, *state, &chunk),
@@ -48,195 +61,212 @@ impl Leader {
         self.go_on(now);
     }
 
-    pub(in crate::leader) fn on_failed(&mut self, now: Time, attempt: AttemptId, error: LinkError) {
-        let Some((follower, attempt)) = self.finish(attempt) else { return };
+    pub(super) fn on_failed(&mut self, now: Time, attempt: AttemptId, error: LinkError) {
+        let Some((follower, attempt)) = self.links.finish(attempt) else { return };
         self.give_back(now, follower, &attempt, error);
         self.go_on(now);
     }
 
-    /// Takes the follower for down.
-    pub(in crate::leader) fn link_failed(&mut self, now: Time, follower: usize, error: LinkError) {
-        let Some(link) = self.links.get_mut(follower) else { return };
-        let same_kind = |last: &LinkError| discriminant(last) == discriminant(&error);
-        let is_news = link.announced || !link.last_error.as_ref().is_some_and(same_kind);
-        link.announced = false;
-        let abandoned = link.fail(now, error.clone(), &self.config.timing, &mut self.jitter);
-        self.cancel(abandoned);
-        if is_news {
-            self.outputs.push_back(Output::Event(Event::LinkDown { follower, error }));
+    /// Entries, or a bare commit mark, have arrived.
+    fn on_appended(&mut self, now: Time, ack: &Acknowledgement<'_>, versions: &RangeSet) {
+        let &Acknowledgement { follower, attempt, held } = ack;
+        if held.disk_full {
+            self.hold_back(now, follower);
+        }
+        self.note_success(follower);
+        self.links[follower].progress_mut().lift_limit();
+        self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
+        self.leadership.note_appended(follower, attempt);
+        self.hear(now, ack);
+        if !held.disk_full && self.links[follower].state() == LinkState::Full {
+            self.begin(now, follower); // it has space again
+            self.note_success(follower);
         }
     }
 
-    /// Somebody has promised a higher epoch to another leader: this one stops at once; if it does not
-    /// serve yet, it asks again.
-    pub(in crate::leader) fn overtaken(&mut self, now: Time, by: Epoch) {
-        self.promised = self.promised.max(by);
-        if self.phase != Phase::Serving {
-            return self.start_over(now, true);
+    /// A chunk of a snapshot has arrived. With the last one, or if the follower says that it has all of it
+    /// already, the tail follows; that comes before the ballots, since a vote is granted to a follower only.
+    fn on_installed(&mut self, now: Time, ack: &Acknowledgement<'_>, after: Option<String>, last: bool) {
+        let &Acknowledgement { follower, held, .. } = ack;
+        if let Some(base) = self.links[follower].transfer().map(|transfer| transfer.base) {
+            if last || held.ranges.watermark() >= base {
+                self.links[follower].end_transfer();
+                self.acknowledge(follower, held.ranges.iter());
+                self.begin(now, follower);
+            } else {
+                self.links[follower].advance_transfer(after);
+            }
         }
-        self.phase = Phase::Deposed { by };
-        self.outputs.push_back(Output::Event(Event::Deposed { by }));
-        let abandoned = self.links.iter_mut().flat_map(Link::abandon).collect();
-        self.cancel(abandoned);
-        for id in self.writes.assigned() {
-            self.answer_late(id);
+        if held.disk_full {
+            self.hold_back(now, follower);
         }
-        self.refuse_reads();
-        // What is parked is refused with the reason, by `unpark`.
+        self.hear(now, ack);
     }
 
-    pub(in crate::leader) fn cancel(&mut self, attempts: Vec<AttemptId>) {
-        self.outputs.extend(attempts.into_iter().map(|attempt| Output::Cancel { attempt }));
+    /// The follower holds these versions under the leader's epoch. They count at once if it is a voter.
+    pub(super) fn acknowledge(
+        &mut self,
+        follower: FollowerIndex,
+        held: impl Iterator<Item = std::ops::RangeInclusive<Version>>,
+    ) {
+        let log = self.replication.log();
+        let (first, last) = (log.first(), log.last());
+        let link = &mut self.links[follower];
+        for range in held {
+            let news = link.progress_mut().acknowledge(*range.start()..=(*range.end()).min(last));
+            if link.is_voter() {
+                let in_log = news.into_iter().flat_map(|gap| (*gap.start()).max(first)..=*gap.end());
+                self.replication.count_acks(follower, in_log);
+            }
+        }
+        self.after_acks();
+        self.links[follower].note_lag(self.replication.mark(), self.now);
     }
 
-    fn finish(&mut self, id: AttemptId) -> Option<(usize, Attempt)> {
-        self.links.iter_mut().enumerate().find_map(|(follower, link)| {
-            let at = link.attempts.iter().position(|attempt| attempt.id == id)?;
-            Some((follower, link.attempts.remove(at)))
-        })
+    /// Everything that was to be counted is: the commit index moves, and the writes that this decides are answered.
+    pub(super) fn after_acks(&mut self) {
+        self.advance_mark();
+        while let Some((id, committed)) = self.replication.poll_decided() {
+            self.writes.remove(id);
+            self.answer(id, Ok(committed));
+        }
+    }
+
+    /// Whoever has asked who still follows this leader hears the answer.
+    fn hear(&mut self, now: Time, ack: &Acknowledgement<'_>) {
+        let &Acknowledgement { follower, attempt, held } = ack;
+        self.note_vote(follower, held.counts);
+        if self.links[follower].is_voter() {
+            self.hear_for_reads(now, follower, attempt);
+        }
+        self.hear_for_rebuilds(now, follower, attempt);
     }
 
     /// The request did not do what it should: what it carried is to be sent again.
-    pub(in crate::leader) fn give_back(
-        &mut self,
-        now: Time,
-        follower: usize,
-        attempt: &Attempt,
-        error: LinkError,
-    ) {
-        if let Some(link) = self.links.get_mut(follower) {
-            link.take_back(attempt);
-        }
+    fn give_back(&mut self, now: Time, follower: FollowerIndex, attempt: &Attempt, error: LinkError) {
+        self.links[follower].take_back(attempt);
         self.link_failed(now, follower, error);
     }
 
-    /// Whether the answer is that of the node that was asked, under our epoch.
-    fn check_held(&mut self, now: Time, follower: usize, attempt: &Attempt, held: &Held) -> bool {
-        let Some(link) = self.links.get(follower) else { return false };
-        if link.identity != Some(held.identity) {
+    /// Takes the follower for down.
+    pub(super) fn link_failed(&mut self, now: Time, follower: FollowerIndex, error: LinkError) {
+        let (timing, jitter) = (&self.config.timing, &mut self.jitter);
+        let (abandoned, is_news) = self.links[follower].fail(now, error.clone(), timing, jitter);
+        self.cancel(abandoned);
+        if is_news {
+            self.tell(Event::LinkDown { follower: follower.get(), error });
+        }
+    }
+
+    /// Whether the answer is that of the node that was asked, under the leader's epoch.
+    fn check_held(&mut self, now: Time, follower: FollowerIndex, attempt: &Attempt, held: &Held) -> bool {
+        if self.links[follower].identity() != Some(held.identity) {
             self.give_back(now, follower, attempt, LinkError::NewIdentity);
-            self.withdraw_acks(follower);
+            self.forget(follower);
             return false;
         }
-        if held.promised != self.epoch {
+        if held.promised != self.leadership.epoch() {
             self.give_back(now, follower, attempt, LinkError::OtherEpoch);
             return false;
         }
         true
     }
 
-    fn on_appended(
-        &mut self,
-        now: Time,
-        follower: usize,
-        attempt: AttemptId,
-        versions: &RangeSet,
-        held: &Held,
-    ) {
-        if held.disk_full {
-            self.hold_back(now, follower);
-        }
-        self.announce(follower);
-        self.note_adopted(follower, attempt);
-        if let Some(link) = self.links.get_mut(follower) {
-            link.room_last = None;
-        }
-        self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
-        self.confirm(follower, attempt, held);
-        if !held.disk_full {
-            self.let_go_on(now, follower);
-        }
-    }
-
-    fn on_refused(&mut self, now: Time, follower: usize, attempt: &Attempt, refusal: Refusal) {
+    fn on_refused(&mut self, now: Time, follower: FollowerIndex, attempt: &Attempt, refusal: Refusal) {
         match refusal {
             Refusal::StaleEpoch { promised } => {
-                if let (Asked::Append(versions), true) =
-                    (&attempt.asked, self.config.planted.is(Bug::StaleAnswerIsAck))
-                {
-                    return self.acknowledge(follower, versions.iter());
-                }
                 self.give_back(now, follower, attempt, refusal.into());
                 return self.overtaken(now, promised);
             }
-            Refusal::WrongChunk { .. } => return self.push_again(follower),
+            // It does not know the snapshot that this chunk belongs to: that begins anew.
+            Refusal::WrongChunk { .. } => {
+                return self.links[follower].restart_transfer(self.replication.mark());
+            }
             Refusal::OtherNode { .. } => {
                 self.give_back(now, follower, attempt, LinkError::NewIdentity);
-                return self.withdraw_acks(follower);
+                return self.forget(follower);
             }
             Refusal::DiskFull => return self.on_disk_full(now, follower, attempt),
-            Refusal::BeyondWindow { last, .. } => return self.wait_for_room(follower, attempt, last),
-            Refusal::Conflict { .. } => self.withdraw_acks(follower),
+            // It is well, but until it answers again it gets only what it has room for.
+            Refusal::BeyondWindow { last, .. } => {
+                self.links[follower].take_back(attempt);
+                return self.links[follower].progress_mut().limit(last);
+            }
+            Refusal::Conflict { .. } => self.forget(follower),
             Refusal::WrongCluster { .. } | Refusal::NotPromised { .. } | Refusal::Malformed { .. } => {}
         }
         self.give_back(now, follower, attempt, refusal.into());
     }
 
-    /// The follower is full, and well: until it answers again it gets only what it has room for.
-    fn wait_for_room(&mut self, follower: usize, attempt: &Attempt, last: Version) {
-        if let Some(link) = self.links.get_mut(follower) {
-            link.take_back(attempt);
-            link.room_last = Some(last);
+    /// The follower has refused what it has no room for.
+    fn on_disk_full(&mut self, now: Time, follower: FollowerIndex, attempt: &Attempt) {
+        let link = &mut self.links[follower];
+        let follows = link.is_following() || link.state() == LinkState::Installing;
+        match attempt.asked {
+            Asked::Append(_) | Asked::Install { .. } if follows => {
+                link.take_back(attempt);
+                self.hold_back(now, follower);
+            }
+            _ => self.give_back(now, follower, attempt, Refusal::DiskFull.into()),
         }
     }
 
-    fn on_probed(&mut self, now: Time, follower: usize, standing: Box<Standing>) {
-        if let Err(error) = self.check_identity(follower, standing.held.identity) {
+    fn on_probed(&mut self, now: Time, follower: FollowerIndex, answer: Box<Standing>) {
+        if let Err(error) = self.check_identity(follower, answer.held.identity) {
             return self.link_failed(now, follower, error);
         }
-        let started = self.phase.has_recovered();
+        let cluster = self.own.meta().cluster;
+        let started = self.leadership.has_recovered();
         // Whoever holds another history has promised nothing that concerns this one.
-        if started && standing.has_data && standing.cluster != self.meta.cluster {
-            let refusal = Refusal::WrongCluster { held: standing.cluster };
+        if started && answer.has_data && answer.cluster != cluster {
+            let refusal = Refusal::WrongCluster { held: answer.cluster };
             return self.link_failed(now, follower, refusal.into());
         }
         // Nor does what an emptied follower has promised in another history.
-        let released = standing.cluster.is_none() && standing.promised_in != self.meta.cluster;
-        let promised = if started && released { Epoch::ZERO } else { standing.held.promised };
-        self.promised = self.promised.max(promised);
-        if started && promised > self.epoch {
-            if let Some(link) = self.links.get_mut(follower) {
-                link.rest(now); // this probe is over: a new start asks again
-            }
+        let released = answer.cluster.is_none() && answer.promised_in != cluster;
+        let promised = if started && released { Epoch::ZERO } else { answer.held.promised };
+        self.leadership.note_promised(promised);
+        if started && promised > self.leadership.epoch() {
+            let abandoned = self.links[follower].become_down(now); // a new start asks again
+            self.cancel(abandoned);
             return self.overtaken(now, promised);
         }
-        let Some(link) = self.links.get_mut(follower) else { return };
-        if link.state == LinkState::Claiming {
+        let link = &mut self.links[follower];
+        if link.state() == LinkState::Claiming {
             return; // it has promised since it was asked
         }
-        link.promise_found = promised;
-        link.is_lost = !standing.held.counts;
-        link.next_mark = now + self.config.timing.retry_max;
-        link.state = LinkState::Waiting;
-        link.standing = Some(standing);
-        link.claimed = false;
+        link.become_waiting(answer, now + self.config.timing.retry_max);
         if !started {
-            link.down_seen = None;
+            link.note_reached();
         }
     }
 
-    /// One node, one link; a node that has lost its memory has acknowledged nothing.
-    fn check_identity(&mut self, follower: usize, identity: Identity) -> Result<(), LinkError> {
+    /// One node, one link; a node that has lost its state has acknowledged nothing.
+    fn check_identity(&mut self, follower: FollowerIndex, identity: Identity) -> Result<(), LinkError> {
         let node = identity.node;
         if node == self.node() {
             return Err(LinkError::OwnId);
         }
-        let same = |link: &Link| link.identity.is_some_and(|identity| identity.node == node);
-        let other = (0..).zip(&self.links).find_map(|(i, link)| (i != follower && same(link)).then_some(i));
+        let same = self.links.select(|link| link.identity().is_some_and(|it| it.node == node));
+        let other = same.without(follower).iter().next();
         if let Some(other) = other.filter(|_| !self.config.planted.is(Bug::NodeCountedTwice)) {
             // A node may have moved to another address; but it is one node, at one address.
-            if self.links.get(other).is_some_and(|link| !matches!(link.state, LinkState::Down { .. })) {
-                return Err(LinkError::DuplicateId { other });
+            if !matches!(self.links[other].state(), LinkState::Down { .. }) {
+                return Err(LinkError::DuplicateId { other: other.get() });
             }
-            self.withdraw_acks(other);
+            self.forget(other);
         }
-        let known = self.links.get(follower).and_then(|link| link.identity);
-        if known != Some(identity) {
-            self.withdraw_acks(follower);
+        if self.links[follower].identity() != Some(identity) {
+            self.forget(follower);
         }
-        if let Some(link) = self.links.get_mut(follower) {
-            link.identity = Some(identity);
-        }
+        self.links[follower].set_identity(identity);
         Ok(())
+    }
+
+    /// The follower is not the node that it was: its promise and its acknowledgements are gone.
+    fn forget(&mut self, follower: FollowerIndex) {
+        self.links[follower].forget_node();
+        self.leadership.forget(follower);
+        self.replication.withdraw_acks(follower);
     }
 }

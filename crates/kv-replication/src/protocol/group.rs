@@ -14,6 +14,7 @@
 
 use kv_core::Epoch;
 
+use crate::protocol::follower_set::{FollowerIndex, FollowerSet};
 use crate::protocol::quorum::Quorum;
 
 /// The most groups that a node keeps: changes that were begun and never completed.
@@ -30,21 +31,21 @@ pub struct Group {
     pub followers: Vec<String>,
 }
 
-/// So many of these followers are needed; bit i is the follower with index i.
+/// So many of these followers are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Need {
-    pub(crate) of: u64,
+    pub(crate) of: FollowerSet,
     pub(crate) count: usize,
 }
 
 impl Need {
-    pub(crate) fn is_met(&self, set: u64) -> bool {
+    pub(crate) fn is_met(&self, set: FollowerSet) -> bool {
         self.among(set) >= self.count
     }
 
     /// How many of those that are needed are in the set.
-    pub(crate) fn among(&self, set: u64) -> usize {
-        (set & self.of).count_ones() as usize
+    pub(crate) fn among(&self, set: FollowerSet) -> usize {
+        (set & self.of).len()
     }
 }
 
@@ -74,9 +75,9 @@ impl Group {
         Quorum::new(self.followers.len(), self.write).map_or(self.followers.len(), Quorum::recovery)
     }
 
-    fn of(&self, names: &[String]) -> u64 {
+    fn of(&self, names: &[String]) -> FollowerSet {
         let known = names.iter().enumerate().filter(|(_, name)| self.followers.contains(name));
-        known.fold(0, |set, (index, _)| set | (1 << index))
+        known.map(|(index, _)| FollowerIndex::new(index)).collect()
     }
 }
 
@@ -133,10 +134,13 @@ mod tests {
     fn needs_are_counted_among_the_groups_own_followers() {
         let names: Vec<String> = ["b", "c", "x"].map(str::to_owned).to_vec();
         let old = group(1, 2, &["a", "b", "c", "d"]);
-        assert_eq!(old.write_need(&names), Need { of: 0b011, count: 2 });
-        assert_eq!(old.recovery_need(&names), Need { of: 0b011, count: 3 });
-        assert_eq!(old.change_need(&names), Need { of: 0b011, count: 3 });
-        assert!(old.write_need(&names).is_met(0b111) && !old.write_need(&names).is_met(0b101));
+        let set = |indices: &[usize]| indices.iter().copied().map(FollowerIndex::new).collect();
+        let of = set(&[0, 1]);
+        assert_eq!(old.write_need(&names), Need { of, count: 2 });
+        assert_eq!(old.recovery_need(&names), Need { of, count: 3 });
+        assert_eq!(old.change_need(&names), Need { of, count: 3 });
+        let need = old.write_need(&names);
+        assert!(need.is_met(set(&[0, 1, 2])) && !need.is_met(set(&[0, 2])));
     }
 
     /// The naive twin: any F and any W of a group meet any max(F, W) of it.

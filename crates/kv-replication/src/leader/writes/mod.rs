@@ -1,3 +1,4 @@
-pub(crate) mod admission;
-pub(crate) mod newest;
-pub(crate) mod open;
+//! The writes that wait for an answer, and whether a new one gets a version.
+
+pub(super) mod admission;
+pub(super) mod open;

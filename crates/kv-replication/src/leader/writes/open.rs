@@ -9,14 +9,14 @@ use crate::protocol::time::Time;
 
 /// What a client wants, and how many acknowledgements it waits for.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) command: Command,
-    pub(crate) acks: usize,
+pub(in crate::leader) struct Wanted {
+    pub(in crate::leader) command: Command,
+    pub(in crate::leader) acks: usize,
 }
 
 /// Where a write stands.
 #[derive(Clone, Debug)]
-pub(crate) enum Stage {
+pub(in crate::leader) enum WriteState {
     /// It has no version: the leader is still finding out whether it can take it.
     Parked(Wanted),
     /// It is in the log.
@@ -25,25 +25,25 @@ pub(crate) enum Stage {
 
 /// All writes that have no answer yet.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Writes {
-    open: BTreeMap<WriteId, (Stage, Time)>,
+pub(in crate::leader) struct Writes {
+    open: BTreeMap<WriteId, (WriteState, Time)>,
     deadlines: BTreeSet<(Time, WriteId)>,
     parked: BTreeSet<WriteId>,
     parked_bytes: usize,
 }
 
 impl Writes {
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::leader) fn len(&self) -> usize {
         self.open.len()
     }
 
     /// The frames of all parked writes together.
-    pub(crate) fn parked_bytes(&self) -> usize {
+    pub(in crate::leader) fn parked_bytes(&self) -> usize {
         self.parked_bytes
     }
 
-    pub(crate) fn add(&mut self, id: WriteId, stage: Stage, deadline: Time) {
-        if let Stage::Parked(wanted) = &stage {
+    pub(in crate::leader) fn add(&mut self, id: WriteId, stage: WriteState, deadline: Time) {
+        if let WriteState::Parked(wanted) = &stage {
             self.parked.insert(id);
             self.parked_bytes += wanted.command.frame_bytes();
         }
@@ -51,41 +51,41 @@ impl Writes {
         self.deadlines.insert((deadline, id));
     }
 
-    pub(crate) fn remove(&mut self, id: WriteId) -> Option<(Stage, Time)> {
+    pub(in crate::leader) fn remove(&mut self, id: WriteId) -> Option<(WriteState, Time)> {
         let (stage, deadline) = self.open.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
-        if let Stage::Parked(wanted) = &stage {
+        if let WriteState::Parked(wanted) = &stage {
             self.parked.remove(&id);
             self.parked_bytes -= wanted.command.frame_bytes();
         }
         Some((stage, deadline))
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
+    pub(in crate::leader) fn next_deadline(&self) -> Option<Time> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// A write whose deadline has come.
-    pub(crate) fn next_expired(&self, now: Time) -> Option<WriteId> {
+    pub(in crate::leader) fn next_expired(&self, now: Time) -> Option<WriteId> {
         let (deadline, id) = self.deadlines.first()?;
         (*deadline <= now).then_some(*id)
     }
 
     /// The oldest parked write.
-    pub(crate) fn first_parked(&self) -> Option<WriteId> {
+    pub(in crate::leader) fn first_parked(&self) -> Option<WriteId> {
         self.parked.first().copied()
     }
 
     /// How many acknowledgements a parked write waits for.
-    pub(crate) fn acks_wanted(&self, id: WriteId) -> Option<usize> {
+    pub(in crate::leader) fn acks_wanted(&self, id: WriteId) -> Option<usize> {
         match self.open.get(&id) {
-            Some((Stage::Parked(wanted), _)) => Some(wanted.acks),
+            Some((WriteState::Parked(wanted), _)) => Some(wanted.acks),
             _ => None,
         }
     }
 
     /// Every write that has a version, oldest first.
-    pub(crate) fn assigned(&self) -> Vec<WriteId> {
+    pub(in crate::leader) fn assigned(&self) -> Vec<WriteId> {
         self.open.keys().filter(|id| !self.parked.contains(id)).copied().collect()
     }
 }

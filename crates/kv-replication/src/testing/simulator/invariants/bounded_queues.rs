@@ -3,7 +3,7 @@
 
 use super::Violation;
 use crate::follower::Follower;
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn leader(leader: &Leader) -> Result<(), Violation> {
     let limits = &leader.config().limits;

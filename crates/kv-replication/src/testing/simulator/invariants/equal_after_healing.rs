@@ -4,7 +4,7 @@
 use super::Violation;
 use super::no_acknowledged_write_lost::first_not_in;
 use crate::follower::Follower;
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 use crate::leader::phase::Phase;
 
 pub(in crate::testing::simulator) fn check<'a>(

@@ -4,7 +4,7 @@ use kv_core::Version;
 
 use super::Violation;
 use crate::durable::record::Record;
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn follower(records: &[Record]) -> Result<(), Violation> {
     let grows = |record: &&Record| matches!(record, Record::Entries(_) | Record::Replace { .. });

@@ -5,7 +5,7 @@ use kv_core::Store;
 
 use super::Violation;
 use super::one_content_per_version::Truth;
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn check(truth: &Truth, leader: &Leader) -> Result<(), Violation> {
     let is_overtaken = leader.epoch() < truth.newest_epoch;

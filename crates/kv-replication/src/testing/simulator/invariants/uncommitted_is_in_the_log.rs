@@ -1,7 +1,7 @@
 //! What a leader has not committed yet is in its log: only what is committed may leave.
 
 use super::Violation;
-use crate::leader::Leader;
+use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn check(leader: &Leader) -> Result<(), Violation> {
     let (first, mark) = (leader.log_first(), leader.mark());
