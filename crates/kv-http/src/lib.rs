@@ -31,21 +31,13 @@ struct Readme;
 
 mod address;
 mod api;
-mod backup;
 mod body;
 mod client;
 mod error;
-mod internal;
-mod kv;
-mod list;
-mod parity;
 mod peer;
 mod query;
-mod read;
 mod reply;
 mod server;
-mod stall;
-mod status;
 pub mod wire;
 
 pub use address::{Address, InvalidAddress};

@@ -11,9 +11,9 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use kv_core::Version;
 use kv_replication::engine::Position;
 
-use crate::backup::Backup;
+use crate::api::backup::Backup;
+use crate::api::list::{Aborted, Listing};
 use crate::error::ApiError;
-use crate::list::{Aborted, Listing};
 use crate::query::Consistency;
 
 /// An answer, or why there is none.

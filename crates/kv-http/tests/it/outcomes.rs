@@ -3,10 +3,6 @@
 //! `unknown` has a version and may still commit; after `not_applied` nothing has changed, and it says
 //! when to try again. No answer comes later than the write's own deadline.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_core::{Epoch, NodeId};

@@ -23,11 +23,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::api::refuse_conditions;
+use crate::api::read::{Shown, want};
+use crate::api::route::refuse_conditions;
+use crate::api::write::text;
 use crate::error::ApiError;
-use crate::kv::text;
 use crate::query::{AFTER, CONSISTENCY, Consistency, LIMIT, MIN_VERSION, PREFIX, Query, TIMEOUT};
-use crate::read::{Shown, want};
 use crate::reply::{Answer, JSON, ReplyBody, respond, tell_position, with_body};
 use crate::server::{Node, Service};
 

@@ -1,9 +1,5 @@
 //! What the report claims of its store, and on which level it holds here.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use serde_json::json;
 
 use crate::common::raw::get;

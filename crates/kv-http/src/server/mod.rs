@@ -1,5 +1,7 @@
 //! The accept loop.
 
+mod stall;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use self::stall::StallLimit;
 use crate::api;
-use crate::backup::BACKUPS_MAX;
-use crate::stall::StallLimit;
+use crate::api::backup::BACKUPS_MAX;
 use crate::{Address, PeerTransport};
 
 /// What answers.
@@ -199,7 +201,7 @@ fn spawn_connection(
                 Node::Leader(leader) => leader.handle.clock().now(),
                 Node::Follower(_) => Time::ZERO,
             };
-            Ok::<_, Infallible>(api::answer(&service, request, arrived).await)
+            Ok::<_, Infallible>(api::route::answer(&service, request, arrived).await)
         }
     });
     let connection = http1::Builder::new()

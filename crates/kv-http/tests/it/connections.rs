@@ -1,9 +1,5 @@
 //! Connections: slow ones, too many, broken ones, ones that leave early, and the end of the server.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_http::ServerConfig;

@@ -1,9 +1,5 @@
 //! `GET /parity`: equal, different, and not known to be either.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +15,7 @@ use crate::common::{CLUSTER, Cluster, PATIENCE, Server, eventually, node_address
 
 /// A follower that holds, under the name of the cluster's leader, what that has never written.
 async fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) -> FollowerHandle {
-    let decoy = common::follower(id);
+    let decoy = crate::common::follower(id);
     let (to, epoch) = (decoy.holds().identity, cluster.handle.epoch());
     let head = Head { to, cluster: CLUSTER, epoch };
     let groups = Arc::new(vec![Group { since: head.epoch, write: 1, followers: vec!["decoy".to_owned()] }]);

@@ -3,8 +3,6 @@
 //!
 //! Bodies are in `bodies.rs`; what a write meets when followers are missing is in `outcomes.rs`.
 
-mod common;
-
 use crate::common::raw::{ask, get, request};
 use crate::common::refusal::{Expected, GOOD, JSON, OTHER, Untouched, WRITE, check};
 

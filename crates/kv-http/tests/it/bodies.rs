@@ -1,9 +1,5 @@
 //! Bodies that are refused: what they say, how long they are; and the report's `/replicate`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_http::{Node, ServerConfig};

@@ -2,10 +2,6 @@
 //! every follower, as it is on the leader; with and without the simulated delays. And the rest that
 //! the report shows: health, dump, its `/replicate`, `/reset`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_http::{Node, ServerConfig};

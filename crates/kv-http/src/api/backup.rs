@@ -11,8 +11,8 @@ use kv_replication::engine::Moment;
 use kv_storage::BackupEncoder;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::api::list::Aborted;
 use crate::error::ApiError;
-use crate::list::Aborted;
 use crate::query::{Query, TIMEOUT};
 use crate::reply::{Answer, ReplyBody, tell_version, with_body};
 use crate::server::{Node, Service};

@@ -1,9 +1,5 @@
 //! What an operator sees: `/status`, `/livez`, `/readyz`.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use serde_json::{Value, json};
 
 use crate::common::raw::get;

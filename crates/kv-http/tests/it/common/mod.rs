@@ -7,10 +7,6 @@
 //! Nothing here sleeps for a fixed time: [`eventually`] looks again and again until its deadline, and
 //! [`soon`] bounds whatever should end on its own.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 pub mod gate;
 pub mod raw;
 pub mod refusal;

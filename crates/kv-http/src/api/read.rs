@@ -8,9 +8,9 @@ use kv_core::Version;
 use kv_replication::engine::{Level, Read, Seen, Want};
 use serde::Serialize;
 
-use crate::api::refuse_conditions;
+use crate::api::route::refuse_conditions;
+use crate::api::write::{text, to_json};
 use crate::error::ApiError;
-use crate::kv::{text, to_json};
 use crate::query::{CONSISTENCY, Consistency, MIN_VERSION, Query, TIMEOUT};
 use crate::reply::{Answer, JSON, ReplyBody, respond, tell_position};
 use crate::server::{Node, Service};

@@ -1,10 +1,6 @@
 //! A client keeps its connections; a server may close them whenever it likes. That costs the client
 //! nothing: neither its own call nor the leader's opinion of a follower.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,10 +1,6 @@
 //! Followers go and come back: the leader stays healthy, and nobody has to write anything for a
 //! cluster to become whole again.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use serde_json::json;

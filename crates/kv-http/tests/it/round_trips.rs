@@ -1,9 +1,5 @@
 //! What goes in comes out: keys as their path spells them, values byte for byte, on every node.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use serde_json::json;
 
 use crate::common::Cluster;
@@ -103,7 +99,7 @@ async fn a_value_of_one_mebibyte_is_the_largest() {
     assert_eq!(dump["escaped"]["value"], json!(controls));
 
     // The value is read to its end before it is refused, so the connection can be used again.
-    let mut connection = common::raw::Raw::open(cluster.leader.address).await;
+    let mut connection = crate::common::raw::Raw::open(cluster.leader.address).await;
     connection.send(&put_request("k", &format!("{largest}v"))).await;
     let refused = connection.reply().await;
     assert_eq!((refused.status, &refused.json()["code"]), (413, &json!("too_large")));

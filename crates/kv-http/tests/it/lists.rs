@@ -1,9 +1,5 @@
 //! `GET /kv` and `GET /keys`: parts, pages, and a long list that comes as the client takes it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_core::{Command, Key};

@@ -1,10 +1,6 @@
 //! The bytes between leader and follower: what is written is read again, anything else is refused,
 //! and the endpoints that take them say why.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use kv_core::{Command, Entry, Epoch, Key, NodeId, VERSION_MAX};
 use kv_http::wire::{self, WireError};
 use kv_http::{Node, ServerConfig};

@@ -1,9 +1,5 @@
 //! Read levels, and what every read says of itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use kv_replication::engine::Read;
 use kv_replication::{Adopted, Committed, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{refuse_conditions, require_type};
+use crate::api::route::{refuse_conditions, require_type};
 use crate::body;
 use crate::error::ApiError;
 use crate::query::{ACKS, Query, TIMEOUT};

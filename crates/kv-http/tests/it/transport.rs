@@ -3,8 +3,6 @@
 //! A cut stops the server of that follower: its listener is gone and its connections are closed. To
 //! heal is to serve the same follower on the same port again.
 
-mod common;
-
 use kv_http::{Node, PeerTransport, ServerConfig};
 use kv_replication::conformance::{Harness, check_all};
 use kv_replication::engine::FollowerHandle;

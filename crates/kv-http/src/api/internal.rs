@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use kv_replication::{Answer as Said, Request};
 
-use crate::api::require_type;
+use crate::api::route::require_type;
 use crate::body;
 use crate::error::ApiError;
 use crate::reply::{Answer, respond};

@@ -18,8 +18,8 @@ use kv_replication::engine::PeerDigest;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use crate::api::write::to_json;
 use crate::error::{ApiError, NodeProblem};
-use crate::kv::to_json;
 use crate::query::{Query, TIMEOUT};
 use crate::reply::{Answer, JSON, respond};
 use crate::server::{LeaderNode, Node, Service};

@@ -1,9 +1,5 @@
 //! `DELETE /kv/{key}`: a tombstone like any other write, and nothing at all for a key that is not there.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -9,12 +9,13 @@ use kv_core::Key;
 use kv_replication::Time;
 use percent_encoding::percent_decode_str;
 
+use super::{backup, internal, parity, read, status, write};
+use crate::api::list::{self, Shape};
 use crate::error::ApiError;
-use crate::list::{self, Shape};
 use crate::query::{Query, SYNC, TIMEOUT, VERBOSE, escapes_are_whole};
 use crate::reply::{Answer, ReplyBody, respond};
 use crate::server::{Node, Service};
-use crate::{backup, internal, kv, parity, read, status, wire};
+use crate::wire;
 
 /// Answers one request. `arrived` is when its head had been read, on the clock of the leader.
 pub(crate) async fn answer(
@@ -37,9 +38,9 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         return match (request.method(), &service.node) {
             (&Method::GET, _) => read::get(service, &key, &request).await,
             (&Method::PUT, Node::Leader(leader)) => {
-                kv::put(service, leader, key.into_owned(), request, arrived).await
+                write::put(service, leader, key.into_owned(), request, arrived).await
             }
-            (&Method::DELETE, Node::Leader(leader)) => kv::delete(leader, &key, &request, arrived).await,
+            (&Method::DELETE, Node::Leader(leader)) => write::delete(leader, &key, &request, arrived).await,
             (&Method::PUT | &Method::DELETE, Node::Follower(_)) => Err(ApiError::NotLeader { allow: "GET" }),
             (_, Node::Leader(_)) => Err(ApiError::MethodNotAllowed { allow: "GET, PUT, DELETE" }),
             (_, Node::Follower(_)) => Err(ApiError::MethodNotAllowed { allow: "GET" }),
@@ -77,7 +78,7 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         "/health" => {
             is(&Method::GET, "GET")?;
             Query::parse(request.uri().query(), &[])?;
-            Ok(kv::health(&service.node))
+            Ok(write::health(&service.node))
         }
         "/kv" => {
             is(&Method::GET, "GET")?;
@@ -97,11 +98,11 @@ async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> 
         }
         "/replicate" => {
             is(&Method::POST, "POST")?;
-            kv::replicate(service, request).await
+            write::replicate(service, request).await
         }
         "/reset" => {
             is(&Method::POST, "POST")?;
-            kv::reset(service, &request, arrived).await
+            write::reset(service, &request, arrived).await
         }
         _ => Err(ApiError::NotFound),
     }

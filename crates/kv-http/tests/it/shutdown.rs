@@ -1,9 +1,5 @@
 //! The end of a server: no new connection, no new write, and what is open gets its answer.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
 use kv_replication::DelayLaw;
