@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use kv_replication::engine::PeerDigest;
 use kv_replication::{Answer, Reply, Request, Transport, TransportError};
 
-use crate::error::refusal_from_json;
+use crate::wire::refusal::refusal_from_json;
 use crate::{Address, Client, ClientError, Response, wire};
 
 /// A [`Transport`] over HTTP: one [`Client`] per follower.
