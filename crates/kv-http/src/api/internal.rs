@@ -1,32 +1,26 @@
-//! The endpoints that a leader uses.
+//! The endpoints that a leader uses; [`PeerTransport`](crate::peer::PeerTransport) is its side of them.
 
 use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use kv_replication::{Answer as Said, Request};
 
-use crate::api::route::require_type;
-use crate::body;
-use crate::error::ApiError;
-use crate::reply::{Answer, respond};
-use crate::server::{Node, Service};
+use super::service::{Answer, Service};
+use crate::reply::respond;
+use crate::request::wire_body;
 use crate::wire::{self, WireError};
 
-/// Answers a request of a leader that came to `path`.
-pub(crate) async fn answer(service: &Service, path: &str, request: hyper::Request<Incoming>) -> Answer {
-    let Node::Follower(follower) = &service.node else {
-        return Err(ApiError::NotFollower);
-    };
-    require_type(request.headers(), wire::CONTENT_TYPE)?;
-    let bytes_max = service.config.batch_bytes_max;
-    let body = body::read(request.into_body(), bytes_max, service.config.body_timeout).await;
-    let body = body.map_err(|error| ApiError::from_body(&error, bytes_max))?;
-    let invalid = |error: WireError| ApiError::InvalidBody(error.to_string());
+/// Answers a request of a leader.
+pub(super) async fn answer(service: &Service, head: &Parts, body: Incoming) -> Answer {
+    let follower = service.node.follower()?;
+    let body = wire_body(&head.headers, body, wire::CONTENT_TYPE, &service.config).await?;
+    let path = head.uri.path();
     if path == wire::DIGEST_PATH {
-        let wire::DigestRequest { mark, wait } = wire::decode_digest_request(&body).map_err(invalid)?;
+        let wire::DigestRequest { mark, wait } = wire::decode_digest_request(&body)?;
         let digest = follower.digest(mark, wait).await;
         return Ok(respond(wire::CONTENT_TYPE, wire::encode_digest(&digest)));
     }
-    let request = decode(path, &body).map_err(invalid)?;
+    let request = decode(path, &body)?;
     Ok(respond(wire::CONTENT_TYPE, encode(&follower.request(request).await??)))
 }
 

@@ -1,10 +1,12 @@
-//! One handler for each path.
+//! One handler for each path. [`route`] is the way in, [`service`] is what all of them are given.
 
-pub(crate) mod backup;
-pub(crate) mod internal;
-pub(crate) mod list;
-pub(crate) mod parity;
-pub(crate) mod read;
+mod backup;
+mod internal;
+mod list;
+mod parity;
+mod read;
+mod report;
 pub(crate) mod route;
-pub(crate) mod status;
-pub(crate) mod write;
+pub(crate) mod service;
+mod status;
+mod write;

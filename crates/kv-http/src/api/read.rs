@@ -1,53 +1,44 @@
 //! Reading one key, at the level that the client asks for.
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use hyper::{Request, Response, StatusCode};
-use kv_core::Version;
-use kv_replication::engine::{Level, Read, Seen, Want};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+use kv_core::{Key, Version};
+use kv_replication::engine::{Read, Seen, Want};
 use serde::Serialize;
 
-use crate::api::route::refuse_conditions;
-use crate::api::write::{text, to_json};
+use super::service::{Answer, Service};
 use crate::error::ApiError;
-use crate::query::{CONSISTENCY, Consistency, MIN_VERSION, Query, TIMEOUT};
-use crate::reply::{Answer, JSON, ReplyBody, respond, tell_position};
-use crate::server::{Node, Service};
+use crate::json::{JSON, text, to_json};
+use crate::query::{CONSISTENCY, MIN_VERSION, Query, TIMEOUT};
+use crate::reply::{ReplyBody, respond, tell_position};
+use crate::request::refuse_headers;
 
 /// What a read shows of a key.
 #[derive(Serialize)]
-pub(crate) struct Shown<'a> {
-    pub(crate) value: &'a str,
-    pub(crate) version: Version,
+pub(super) struct Shown<'a> {
+    pub(super) value: &'a str,
+    pub(super) version: Version,
 }
 
-pub(crate) async fn get(service: &Service, key: &str, request: &Request<Incoming>) -> Answer {
-    let query = Query::parse(request.uri().query(), &[TIMEOUT, CONSISTENCY, MIN_VERSION])?;
-    refuse_conditions(request.headers(), &["if-match", "idempotency-key"])?;
+pub(super) async fn get(service: &Service, key: Key<'_>, head: &Parts) -> Answer {
+    let query = Query::parse(head.uri.query(), &[TIMEOUT, CONSISTENCY, MIN_VERSION])?;
+    refuse_headers(&head.headers, &["if-match", "idempotency-key"])?;
     let want = want(service, &query)?;
-    let seen = match &service.node {
-        Node::Leader(leader) => leader.handle.read(key, want).await,
-        Node::Follower(follower) => follower.read(key, want).await,
-    };
-    let Seen { position, found } = seen?;
+    let Seen { position, found } = service.node.read(key.as_str(), want).await?;
     // What is pending on a follower may be replaced under the same version: it gets no tag.
     let is_settled = |read: &Read| position.is_leader || read.version() <= position.mark;
     let shown =
-        found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, request.headers(), is_settled(&read)));
+        found.ok_or(ApiError::KeyNotFound).and_then(|read| show(&read, &head.headers, is_settled(&read)));
     let mut response = shown.unwrap_or_else(|error| error.response(false));
     tell_position(response.headers_mut(), &position, query.consistency);
     Ok(response)
 }
 
 /// What the engine is asked for.
-pub(crate) fn want(service: &Service, query: &Query) -> Result<Want, ApiError> {
-    let level = match (query.consistency, &service.node) {
-        (Consistency::Local, _) => Level::Local,
-        (Consistency::Committed, _) => Level::Committed,
-        (Consistency::Linearizable, Node::Follower(_)) => return Err(ApiError::NotLeader { allow: "GET" }),
-        (Consistency::Linearizable, Node::Leader(_)) => Level::Linearizable,
-    };
+pub(super) fn want(service: &Service, query: &Query) -> Result<Want, ApiError> {
+    let level = service.node.level(query.consistency)?;
     let timeout = query.timeout.unwrap_or(service.config.read_timeout);
     Ok(Want { level, min_version: query.min_version, timeout })
 }

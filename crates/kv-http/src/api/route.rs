@@ -1,21 +1,80 @@
 //! Which path and method leads where.
 
-use std::borrow::Cow;
-
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use kv_core::Key;
 use kv_replication::Time;
-use percent_encoding::percent_decode_str;
 
-use super::{backup, internal, parity, read, status, write};
-use crate::api::list::{self, Shape};
+use super::list::listing::Shape;
+use super::service::{Answer, Service};
+use super::{backup, internal, list, parity, read, report, status, write};
 use crate::error::ApiError;
-use crate::query::{Query, SYNC, TIMEOUT, VERBOSE, escapes_are_whole};
-use crate::reply::{Answer, ReplyBody, respond};
-use crate::server::{Node, Service};
-use crate::wire;
+use crate::query::{Query, SYNC, TIMEOUT, VERBOSE};
+use crate::reply::{ReplyBody, respond};
+use crate::{request, wire};
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    /// With all that follows `/kv/`, as it stands there.
+    Key(&'a str),
+    List(Shape),
+    Status,
+    Live,
+    Ready,
+    Health,
+    Backup,
+    Parity,
+    Replicate,
+    Reset,
+    Internal,
+}
+
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        if let Some(raw_key) = path.strip_prefix("/kv/") {
+            return Some(Self::Key(raw_key));
+        }
+        Some(match path {
+            "/kv" => Self::List(Shape::Items),
+            "/keys" => Self::List(Shape::Keys),
+            "/status" => Self::Status,
+            "/livez" => Self::Live,
+            "/readyz" => Self::Ready,
+            "/health" => Self::Health,
+            "/backup" => Self::Backup,
+            "/parity" => Self::Parity,
+            "/replicate" => Self::Replicate,
+            "/reset" => Self::Reset,
+            wire::PROBE_PATH
+            | wire::CLAIM_PATH
+            | wire::APPEND_PATH
+            | wire::INSTALL_PATH
+            | wire::PULL_PATH
+            | wire::DIGEST_PATH => Self::Internal,
+            _ => return None,
+        })
+    }
+
+    /// A refusal of such a request says what came of the write.
+    fn is_write(self, method: &Method) -> bool {
+        match self {
+            Self::Key(_) => matches!(*method, Method::PUT | Method::DELETE),
+            Self::Reset => *method == Method::POST,
+            _ => false,
+        }
+    }
+
+    /// All but a key have one method.
+    fn check_method(self, method: &Method) -> Result<(), ApiError> {
+        let (only, allow) = match self {
+            Self::Key(_) => return Ok(()),
+            Self::Replicate | Self::Reset | Self::Internal => (Method::POST, "POST"),
+            _ => (Method::GET, "GET"),
+        };
+        if *method == only { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
+    }
+}
 
 /// Answers one request. `arrived` is when its head had been read, on the clock of the leader.
 pub(crate) async fn answer(
@@ -23,122 +82,51 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     arrived: Time,
 ) -> Response<ReplyBody> {
-    let (method, path) = (request.method(), request.uri().path());
-    let is_write = match path.strip_prefix("/kv/") {
-        Some(_) => matches!(*method, Method::PUT | Method::DELETE),
-        None => path == "/reset" && *method == Method::POST,
+    let (head, body) = request.into_parts();
+    let Some(route) = Route::of(head.uri.path()) else {
+        return ApiError::NotFound.response(false);
     };
-    route(service, request, arrived).await.unwrap_or_else(|error| error.response(is_write))
+    let answer = follow(route, service, &head, body, arrived).await;
+    answer.unwrap_or_else(|error| error.response(route.is_write(&head.method)))
 }
 
-async fn route(service: &Service, request: Request<Incoming>, arrived: Time) -> Answer {
-    let path = request.uri().path();
-    if let Some(raw_key) = path.strip_prefix("/kv/") {
-        let key = decode_key(raw_key)?;
-        return match (request.method(), &service.node) {
-            (&Method::GET, _) => read::get(service, &key, &request).await,
-            (&Method::PUT, Node::Leader(leader)) => {
-                write::put(service, leader, key.into_owned(), request, arrived).await
-            }
-            (&Method::DELETE, Node::Leader(leader)) => write::delete(leader, &key, &request, arrived).await,
-            (&Method::PUT | &Method::DELETE, Node::Follower(_)) => Err(ApiError::NotLeader { allow: "GET" }),
-            (_, Node::Leader(_)) => Err(ApiError::MethodNotAllowed { allow: "GET, PUT, DELETE" }),
-            (_, Node::Follower(_)) => Err(ApiError::MethodNotAllowed { allow: "GET" }),
-        };
-    }
-    let is = |method: &Method, allow| {
-        if request.method() == method { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
-    };
-    match path {
-        wire::PROBE_PATH
-        | wire::CLAIM_PATH
-        | wire::APPEND_PATH
-        | wire::INSTALL_PATH
-        | wire::PULL_PATH
-        | wire::DIGEST_PATH => {
-            is(&Method::POST, "POST")?;
-            let path = path.to_owned();
-            internal::answer(service, &path, request).await
-        }
-        "/status" => {
-            is(&Method::GET, "GET")?;
-            Query::parse(request.uri().query(), &[])?;
+async fn follow(route: Route<'_>, service: &Service, head: &Parts, body: Incoming, arrived: Time) -> Answer {
+    route.check_method(&head.method)?;
+    let query = |known| Query::parse(head.uri.query(), known);
+    match route {
+        Route::Key(raw) => of_key(raw, service, head, body, arrived).await,
+        Route::List(shape) => list::list(service, head, shape).await,
+        Route::Status => {
+            query(&[])?;
             status::status(&service.node)
         }
-        "/livez" => {
-            is(&Method::GET, "GET")?;
-            Query::parse(request.uri().query(), &[])?;
+        Route::Live => {
+            query(&[])?;
             Ok(respond(status::TEXT, "ok\n"))
         }
-        "/readyz" => {
-            is(&Method::GET, "GET")?;
-            let query = Query::parse(request.uri().query(), &[VERBOSE, SYNC, TIMEOUT])?;
-            Ok(status::ready(service, &query).await)
+        Route::Ready => Ok(status::ready(service, &query(&[VERBOSE, SYNC, TIMEOUT])?).await),
+        Route::Health => {
+            query(&[])?;
+            Ok(report::health(&service.node))
         }
-        "/health" => {
-            is(&Method::GET, "GET")?;
-            Query::parse(request.uri().query(), &[])?;
-            Ok(write::health(&service.node))
-        }
-        "/kv" => {
-            is(&Method::GET, "GET")?;
-            list::list(service, &request, Shape::Items).await
-        }
-        "/keys" => {
-            is(&Method::GET, "GET")?;
-            list::list(service, &request, Shape::Keys).await
-        }
-        "/backup" => {
-            is(&Method::GET, "GET")?;
-            backup::backup(service, &request).await
-        }
-        "/parity" => {
-            is(&Method::GET, "GET")?;
-            parity::parity(service, &request).await
-        }
-        "/replicate" => {
-            is(&Method::POST, "POST")?;
-            write::replicate(service, request).await
-        }
-        "/reset" => {
-            is(&Method::POST, "POST")?;
-            write::reset(service, &request, arrived).await
-        }
-        _ => Err(ApiError::NotFound),
+        Route::Backup => backup::backup(service, head).await,
+        Route::Parity => parity::parity(service, head).await,
+        Route::Replicate => report::replicate(service, head, body).await,
+        Route::Reset => report::reset(service, head, arrived).await,
+        Route::Internal => internal::answer(service, head, body).await,
     }
 }
 
-/// All that follows `/kv/`, percent-decoded once.
-fn decode_key(raw: &str) -> Result<Cow<'_, str>, ApiError> {
-    if !escapes_are_whole(raw) {
-        return Err(ApiError::InvalidKeyPath("the key holds a broken percent escape"));
-    }
-    let key = percent_decode_str(raw).decode_utf8().map_err(|_| kv_core::InvalidKey::NotUtf8)?;
-    Key::parse(&key)?;
-    if key.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(ApiError::InvalidKeyPath("the key holds a . or .. segment"));
-    }
-    Ok(key)
-}
-
-/// Headers that would change what a request means, and that this server does not know yet.
-pub(crate) fn refuse_conditions(headers: &HeaderMap, names: &[&str]) -> Result<(), ApiError> {
-    for name in names {
-        if headers.contains_key(*name) {
-            return Err(ApiError::parameter(name, "this header is not supported yet"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a body that does not say it is `expected`.
-pub(crate) fn require_type(headers: &HeaderMap, expected: &'static str) -> Result<(), ApiError> {
-    let given = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = given.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(expected.as_bytes()) {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType { expected })
+/// The key is parsed here, whatever is to be done with it.
+async fn of_key(raw: &str, service: &Service, head: &Parts, body: Incoming, arrived: Time) -> Answer {
+    let decoded = request::decoded(raw)?;
+    let key = request::key(&decoded)?;
+    let allow = service.node.key_methods();
+    match head.method {
+        Method::GET => read::get(service, key, head).await,
+        Method::PUT => write::put(service, service.node.leader(allow)?, key, head, body, arrived).await,
+        Method::DELETE => write::delete(service.node.leader(allow)?, key, head, arrived).await,
+        _ => Err(ApiError::MethodNotAllowed { allow }),
     }
 }
 
@@ -147,20 +135,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_decoded_once() {
-        for (raw, key) in [
-            ("a", "a"),
-            ("a/b", "a/b"),
-            ("a%2Fb", "a/b"),
-            ("a+b", "a+b"),
-            ("%2541", "%41"),
-            ("%C3%B6", "ö"),
-            ("a..b", "a..b"),
+    fn a_path_leads_to_one_place() {
+        for (path, route) in [
+            ("/kv/a/b", Some(Route::Key("a/b"))),
+            ("/kv/", Some(Route::Key(""))),
+            ("/kv", Some(Route::List(Shape::Items))),
+            ("/internal/append", Some(Route::Internal)),
+            ("/internal/append/", None),
+            ("/", None),
+            ("", None),
         ] {
-            assert_eq!(decode_key(raw).as_deref(), Ok(key), "{raw}");
+            assert_eq!(Route::of(path), route, "{path}");
         }
-        for raw in ["", "%", "%4", "%zz", "a%", "%ff", "a%0Ab", "..", "a/./b", "%2e%2e/x"] {
-            assert_eq!(decode_key(raw).map_err(|error| error.status().1), Err("invalid_key"), "{raw}");
-        }
+    }
+
+    #[test]
+    fn writes_are_known_by_path_and_method() {
+        let writes = |path| {
+            let methods = [Method::GET, Method::PUT, Method::DELETE, Method::POST];
+            methods.map(|method| Route::of(path).is_some_and(|route| route.is_write(&method)))
+        };
+        assert_eq!(writes("/kv/k"), [false, true, true, false]);
+        assert_eq!(writes("/reset"), [false, false, false, true]);
+        assert_eq!(writes("/replicate"), [false; 4], "a leader's, not a client's");
+        assert_eq!(writes("/nowhere"), [false; 4]);
     }
 }

@@ -8,13 +8,15 @@ use kv_replication::engine::{FollowerStatus, LeaderStatus};
 use kv_replication::{LinkState, LinkStatus, Phase};
 use serde::Serialize;
 
-use crate::error::ApiError;
+use super::service::{Answer, Service};
+use crate::config::ServerConfig;
+use crate::json::{JSON, to_json};
+use crate::node::{Node, NodeStatus};
 use crate::query::Query;
-use crate::reply::{Answer, JSON, ReplyBody, respond};
-use crate::server::{Node, ServerConfig, Service};
+use crate::reply::{ReplyBody, respond};
 
 /// What `/livez` and `/readyz` answer in.
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 #[derive(Serialize)]
 struct LeaderView {
@@ -94,12 +96,12 @@ struct LinkView {
     last_error: Option<String>,
 }
 
-pub(crate) fn status(node: &Node) -> Answer {
-    let json = match node {
-        Node::Leader(leader) => serde_json::to_vec(&leader_view(leader.handle.status())),
-        Node::Follower(follower) => serde_json::to_vec(&follower_view(&follower.status())),
+pub(super) fn status(node: &Node) -> Answer {
+    let json = match node.status() {
+        NodeStatus::Leader(status) => to_json(&leader_view(status)),
+        NodeStatus::Follower(status) => to_json(&follower_view(&status)),
     };
-    Ok(respond(JSON, json.map_err(|_| ApiError::NotText)?))
+    Ok(respond(JSON, json?))
 }
 
 /// 200 if the node can do its work, else 503; `verbose` says why, one condition a line.
@@ -107,11 +109,11 @@ pub(crate) fn status(node: &Node) -> Answer {
 /// With `sync` it first waits, at most `timeout_ms`, until the node is level: a leader has committed
 /// everything that had a version when it was asked; a follower has heard its leader since, and has all
 /// that the leader had committed then.
-pub(crate) async fn ready(service: &Service, query: &Query) -> Response<ReplyBody> {
+pub(super) async fn ready(service: &Service, query: &Query) -> Response<ReplyBody> {
     let level = if query.sync { Some(until_level(service, query).await) } else { None };
-    let mut conditions = match &service.node {
-        Node::Leader(leader) => leader_conditions(&leader.handle.status()),
-        Node::Follower(follower) => follower_conditions(&follower.status(), &service.config),
+    let mut conditions = match service.node.status() {
+        NodeStatus::Leader(status) => leader_conditions(&status),
+        NodeStatus::Follower(status) => follower_conditions(&status, &service.config),
     };
     if let Some(level) = level {
         conditions.push(("sync", (!level).then(|| "not level in time".to_owned())));
@@ -133,11 +135,7 @@ pub(crate) async fn ready(service: &Service, query: &Query) -> Response<ReplyBod
 }
 
 async fn until_level(service: &Service, query: &Query) -> bool {
-    let timeout = query.timeout.unwrap_or(service.config.read_timeout);
-    match &service.node {
-        Node::Leader(leader) => leader.handle.until_level(timeout).await,
-        Node::Follower(follower) => follower.until_level(timeout).await,
-    }
+    service.node.until_level(query.timeout.unwrap_or(service.config.read_timeout)).await
 }
 
 type Condition = (&'static str, Option<String>);

@@ -1,19 +1,22 @@
-//! Every refusal that a client can meet, and the one place that picks its status.
+//! Every refusal that a client can meet.
+//!
+//! What is below knows nothing of it: its errors become one of these here. `status` picks the status,
+//! `response` writes the answer.
+
+mod response;
+mod status;
 
 use std::fmt;
 
-use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
-use kv_core::{Epoch, InvalidKey, Version};
+use kv_core::{Epoch, InvalidKey, VALUE_BYTES_MAX, ValueTooLarge, Version};
 use kv_replication::engine::{Position, ReadError, Stopped};
 use kv_replication::{ConfirmError, Refusal, StartProblem, WriteError};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::body::BodyError;
-use crate::query::Consistency;
-use crate::reply::{JSON, ReplyBody, respond, tell_position};
-use crate::wire::refusal::WireRefusal;
+use crate::json;
+use crate::query::InvalidParameter;
+use crate::wire::WireError;
 
 /// Why a request was not answered as the client wished.
 ///
@@ -80,8 +83,11 @@ pub enum ApiError {
     #[error("switched off on this node by ENABLE_RESET")]
     ResetDisabled,
     /// The value is not text, and JSON can hold only text.
-    #[error("the value is not UTF-8 and cannot be shown as JSON")]
+    #[error("{}", json::NotText)]
     NotText,
+    /// The answer could not be written as JSON: a mistake of this server.
+    #[error("{}", json::Unwritable)]
+    Unwritable,
     /// The leader that was to be read from does not have everything back yet.
     #[error("the leader is not ready: {0}")]
     Recovering(StartProblem),
@@ -148,136 +154,57 @@ pub struct NodeProblem {
     pub problem: String,
 }
 
-/// What a write came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    /// Nothing was written: safe to retry.
-    NotApplied,
-    /// It has a version, and may still commit.
-    Unknown,
+struct Problems<'a>(&'a [NodeProblem]);
+
+impl fmt::Display for Problems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, NodeProblem { node, problem }) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "; " } else { "" };
+            write!(f, "{comma}{node}: {problem}")?;
+        }
+        Ok(())
+    }
 }
 
 impl ApiError {
     pub(crate) fn parameter(name: &str, reason: &'static str) -> Self {
-        Self::InvalidParameter { name: name.to_owned(), reason }
+        InvalidParameter::new(name, reason).into()
     }
+}
 
-    pub(crate) fn from_body(error: &BodyError, bytes_max: usize) -> Self {
-        match error {
-            BodyError::TooLarge => Self::TooLarge { bytes_max },
-            BodyError::TimedOut => Self::BodyTimeout,
-            BodyError::Broken(_) => Self::BodyBroken,
-        }
+impl From<InvalidParameter> for ApiError {
+    fn from(InvalidParameter { name, reason }: InvalidParameter) -> Self {
+        Self::InvalidParameter { name, reason }
     }
+}
 
-    /// Its status and its code.
-    #[must_use]
-    pub fn status(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::KeyNotFound => (StatusCode::NOT_FOUND, "key_not_found"),
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::NotLeader { .. } => (StatusCode::METHOD_NOT_ALLOWED, "not_leader"),
-            Self::NotFollower => (StatusCode::METHOD_NOT_ALLOWED, "not_follower"),
-            Self::InvalidKey(_) | Self::InvalidKeyPath(_) => (StatusCode::BAD_REQUEST, "invalid_key"),
-            Self::InvalidParameter { .. } => (StatusCode::BAD_REQUEST, "invalid_parameter"),
-            Self::UnsupportedMediaType { .. } => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-            }
-            Self::InvalidBody(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-            Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
-            Self::ResetDisabled => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotText => (StatusCode::INTERNAL_SERVER_ERROR, "not_text"),
-            Self::Claimed { .. } => (StatusCode::CONFLICT, "stale_epoch"),
-            Self::DiskFull | Self::Write(WriteError::DiskFull) => {
-                (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage")
-            }
-            Self::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
-            Self::Write(error) => (StatusCode::SERVICE_UNAVAILABLE, write_code(error)),
-            Self::Recovering(_) => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
-            Self::NotWhole => (StatusCode::SERVICE_UNAVAILABLE, "not_whole"),
-            Self::Unconfirmed(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
-            Self::QuorumUnsatisfiable { .. } => (StatusCode::BAD_REQUEST, "quorum_unsatisfiable"),
-            Self::StaleReplica { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stale_replica"),
-            Self::CouldNotCompare { .. } => (StatusCode::SERVICE_UNAVAILABLE, "could_not_compare"),
-            Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            Self::Refused(refusal) => refusal_status(refusal),
-        }
+impl From<json::NotTheObject> for ApiError {
+    fn from(error: json::NotTheObject) -> Self {
+        Self::InvalidBody(error.to_string())
     }
+}
 
-    /// The answer; on a write it also says what came of it.
-    pub(crate) fn response(&self, is_write: bool) -> Response<ReplyBody> {
-        let (status, code) = self.status();
-        let outcome = match self {
-            Self::Write(WriteError::Unknown { .. } | WriteError::Stopped)
-            | Self::Stopped(_)
-            | Self::NotText => Outcome::Unknown,
-            _ => Outcome::NotApplied,
-        };
-        let body = ErrorBody {
-            detail: self.detail(outcome),
-            code,
-            outcome: is_write.then_some(outcome),
-            nodes: match self {
-                Self::CouldNotCompare { nodes } => nodes,
-                _ => &[],
-            },
-            committed: match self {
-                Self::StaleReplica { position, .. } => Some(position.mark),
-                _ => None,
-            },
-            refusal: match self {
-                Self::Refused(refusal) => Some((*refusal).into()),
-                _ => None,
-            },
-        };
-        let json = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = respond(JSON, json);
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        match self {
-            Self::MethodNotAllowed { allow } | Self::NotLeader { allow } => {
-                headers.insert(ALLOW, HeaderValue::from_static(allow));
-            }
-            Self::NotFollower => {
-                headers.insert(ALLOW, HeaderValue::from_static(""));
-            }
-            Self::Write(_) if outcome == Outcome::NotApplied => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Self::StaleReplica { position, .. } => {
-                tell_position(headers, position, Consistency::Committed);
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Self::Recovering(_)
-            | Self::Unconfirmed(_)
-            | Self::NotWhole
-            | Self::Overloaded { .. }
-            | Self::CouldNotCompare { .. } => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
-        response
+impl From<json::NotText> for ApiError {
+    fn from(_: json::NotText) -> Self {
+        Self::NotText
     }
+}
 
-    /// A missed quorum has the report's shape; everything else is a sentence.
-    fn detail(&self, outcome: Outcome) -> Detail {
-        const MISSED: &str = "Write quorum not met";
-        let (message, acks, required, version) = match self {
-            Self::Write(WriteError::Unknown { version, acks, required }) => {
-                (MISSED.to_owned(), *acks, *required, Some(*version))
-            }
-            Self::Write(WriteError::NoQuorum { required, .. }) => (MISSED.to_owned(), 0, *required, None),
-            Self::Write(error @ WriteError::Deposed { required, .. }) => {
-                (format!("{MISSED}: {error}"), 0, *required, None)
-            }
-            _ => return Detail::Sentence(self.to_string()),
-        };
-        Detail::MissedQuorum { message, acks, required, version, outcome }
+impl From<json::Unwritable> for ApiError {
+    fn from(_: json::Unwritable) -> Self {
+        Self::Unwritable
+    }
+}
+
+impl From<WireError> for ApiError {
+    fn from(error: WireError) -> Self {
+        Self::InvalidBody(error.to_string())
+    }
+}
+
+impl From<ValueTooLarge> for ApiError {
+    fn from(_: ValueTooLarge) -> Self {
+        Self::TooLarge { bytes_max: VALUE_BYTES_MAX }
     }
 }
 
@@ -296,61 +223,8 @@ impl From<ReadError> for ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    detail: Detail,
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    committed: Option<Version>,
-    #[serde(skip_serializing_if = "<[NodeProblem]>::is_empty")]
-    nodes: &'a [NodeProblem],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<WireRefusal>,
-}
-
-struct Problems<'a>(&'a [NodeProblem]);
-
-impl fmt::Display for Problems<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, NodeProblem { node, problem }) in self.0.iter().enumerate() {
-            let comma = if index > 0 { "; " } else { "" };
-            write!(f, "{comma}{node}: {problem}")?;
-        }
-        Ok(())
-    }
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Detail {
-    Sentence(String),
-    MissedQuorum { message: String, acks: usize, required: usize, version: Option<Version>, outcome: Outcome },
-}
-
-fn write_code(error: &WriteError) -> &'static str {
-    match error {
-        WriteError::NoQuorum { .. } | WriteError::Deposed { .. } => "no_quorum",
-        WriteError::Recovering(_) => "recovering",
-        WriteError::DiskFull => "insufficient_storage",
-        WriteError::Draining => "draining",
-        WriteError::Overloaded { .. } => "overloaded",
-        WriteError::Unknown { .. } => "quorum_timeout",
-        WriteError::Stopped => "stopped",
-    }
-}
-
-fn refusal_status(refusal: &Refusal) -> (StatusCode, &'static str) {
-    match refusal {
-        Refusal::WrongCluster { .. } => (StatusCode::CONFLICT, "wrong_cluster"),
-        Refusal::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale_epoch"),
-        Refusal::NotPromised { .. } => (StatusCode::CONFLICT, "not_promised"),
-        Refusal::OtherNode { .. } => (StatusCode::CONFLICT, "other_node"),
-        Refusal::WrongChunk { .. } => (StatusCode::PRECONDITION_FAILED, "wrong_chunk"),
-        Refusal::Conflict { .. } => (StatusCode::CONFLICT, "conflict"),
-        Refusal::Malformed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
-        Refusal::BeyondWindow { .. } => (StatusCode::PRECONDITION_FAILED, "beyond_window"),
-        Refusal::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage"),
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
     }
 }

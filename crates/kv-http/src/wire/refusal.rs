@@ -74,3 +74,32 @@ pub(crate) fn refusal_from_json(body: &[u8]) -> Option<Refusal> {
         WireRefusal::DiskFull => Refusal::DiskFull,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_comes_back_as_it_was() {
+        let promised = Epoch { counter: u64::MAX, node: NodeId(u64::MAX - 1) };
+        for refusal in [
+            Refusal::WrongCluster { held: None },
+            Refusal::WrongCluster { held: Some(ClusterId(u64::MAX)) },
+            Refusal::StaleEpoch { promised },
+            Refusal::NotPromised { promised },
+            Refusal::OtherNode { identity: Identity { node: NodeId(1), resets: u64::MAX } },
+            Refusal::WrongChunk { expected: 3 },
+            Refusal::Conflict { version: 4 },
+            Refusal::Malformed { version: 5 },
+            Refusal::BeyondWindow { version: 6, last: 5 },
+            Refusal::DiskFull,
+        ] {
+            let body = json!({ "detail": "x", "refusal": WireRefusal::from(refusal) }).to_string();
+            assert_eq!(refusal_from_json(body.as_bytes()), Some(refusal));
+        }
+        assert_eq!(refusal_from_json(br#"{"detail":"x","code":"not_found"}"#), None);
+        assert_eq!(refusal_from_json(br#"{"refusal":{"kind":"wrong_cluster","held":"no hex"}}"#), None);
+    }
+}

@@ -8,8 +8,8 @@ use kv_replication::engine::{PageSize, PeerDigest, Range, Read};
 use kv_replication::{Answer, Head, Part, Pull, Request, Transport};
 use serde::Serialize;
 
-use super::{LEADER, Round};
-use crate::server::LeaderNode;
+use super::round::{LEADER, Round};
+use crate::node::LeaderNode;
 
 /// Keys that are named; the first ones, in their order.
 const DIFFERENCES_MAX: usize = 10;
