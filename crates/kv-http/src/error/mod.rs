@@ -76,8 +76,8 @@ pub enum ApiError {
     /// The body did not come in time.
     #[error("the body did not come in time")]
     BodyTimeout,
-    /// The connection broke while the body came; nobody will read this.
-    #[error("the body ended early")]
+    /// The connection broke while the body came, or what came is no body.
+    #[error("the body could not be read to its end")]
     BodyBroken,
     /// Switched off by the operator.
     #[error("switched off on this node by ENABLE_RESET")]

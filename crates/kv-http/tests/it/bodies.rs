@@ -94,6 +94,19 @@ async fn too_large_is_said_as_soon_as_it_is_known() {
     assert_eq!((cluster.handle.versions().0, get(address, "/kv").await.text().as_str()), (0, "{}"));
 }
 
+/// It came whole and the connection is there, but it is not the form that was announced.
+#[tokio::test]
+async fn a_body_that_is_none_is_not_said_to_have_ended() {
+    let untouched = Untouched::start().await;
+    let mut connection = Raw::open(untouched.leader()).await;
+    let chunked = [JSON[0], ("Transfer-Encoding", "chunked")];
+    connection.send(&request("PUT", "/kv/k", &chunked, None)).await;
+    connection.send(b"no size\r\n").await;
+    let expected = Expected { detail: Some("the body could not be read to its end"), ..WRITE };
+    check("a chunk without a size", &connection.reply().await, 400, "body_broken", expected);
+    untouched.check("a chunk without a size").await;
+}
+
 #[tokio::test]
 async fn what_the_reports_replicate_refuses() {
     let server = Server::start(Node::Follower(follower(1)), ServerConfig::default()).await;

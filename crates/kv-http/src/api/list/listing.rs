@@ -188,3 +188,49 @@ struct ListedKey<'a> {
     key: &'a str,
     version: Version,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{Command, Epoch, Key, NodeId};
+    use kv_replication::FollowerConfig;
+    use kv_replication::engine::{FollowerHandle, Level};
+
+    use super::*;
+
+    /// Begins a list of a follower that has so many keys.
+    async fn list_of(keys: Version) -> Listing {
+        let follower = FollowerHandle::new(NodeId(1), FollowerConfig::default());
+        for version in 1..=keys {
+            let key = format!("key-{version:05}");
+            let command = Command::put(Key::parse(&key).unwrap(), b"v").unwrap();
+            follower.adopt(&command.into_entry(Epoch::ZERO, version)).await.unwrap();
+        }
+        let want = Want { level: Level::Local, min_version: 0, timeout: Duration::from_secs(30) };
+        let source = Source { node: Node::Follower(follower), want };
+        let (listing, _) = Listing::begin(source, &Query::default(), Shape::Keys).await.unwrap();
+        listing
+    }
+
+    #[tokio::test]
+    async fn a_node_that_fell_behind_is_not_said_to_hold_no_text() {
+        let mut listing = list_of(2000).await;
+        listing.source.want.min_version = 1; // it knows nothing to be committed by now
+        let refused = listing.write_frame().unwrap_err();
+        assert_eq!(refused.status().1, "stale_replica", "{refused}");
+    }
+
+    #[tokio::test]
+    async fn frames_end_with_the_last_key() {
+        let mut listing = list_of(2000).await;
+        let (mut whole, mut frames) = (Vec::new(), 0);
+        while !listing.is_done() {
+            whole.extend_from_slice(&listing.next_frame().unwrap());
+            frames += 1;
+        }
+        let list: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+        assert_eq!((list["keys"].as_array().unwrap().len(), list["next"].is_null()), (2000, true));
+        assert!(frames > 1, "not in memory as a whole");
+    }
+}

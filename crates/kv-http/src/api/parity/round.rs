@@ -1,5 +1,6 @@
 //! The digests of all nodes, at one mark of the leader.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,11 +61,7 @@ impl<'a> Round<'a> {
         }
         match said.digest {
             Some(digest) if digest.mark == self.own.mark => Ok(digest),
-            _ if said.mark < self.own.mark => {
-                let (has, lacks) = (said.mark, self.own.mark);
-                Err(format!("it knows everything up to version {has} to be committed, not up to {lacks}"))
-            }
-            _ => Err("writes go on".to_owned()),
+            _ => Err(without_digest(said.mark, self.own.mark)),
         }
     }
 
@@ -87,12 +84,15 @@ async fn ask_all(leader: &LeaderNode, mark: Version, left: Duration) -> Vec<Resu
             (follower, said)
         });
     }
-    let mut answers = vec![Err("no answer in time".to_owned()); count];
-    while let Some(answer) = asking.join_next().await {
-        if let Ok((follower, Ok(said))) = answer
+    let mut answers = vec![Err("it was not asked to the end".to_owned()); count];
+    while let Some(asked) = asking.join_next().await {
+        if let Ok((follower, answer)) = asked
             && let Some(slot) = answers.get_mut(follower)
         {
-            *slot = said.map_err(|error| error.to_string());
+            *slot = match answer {
+                Ok(said) => said.map_err(|error| error.to_string()),
+                Err(_) => Err("no answer in time".to_owned()),
+            };
         }
     }
     answers
@@ -103,10 +103,43 @@ fn leader_problem(leader: &LeaderNode) -> ApiError {
     let problem = match (status.phase, status.problem) {
         (Phase::Deposed { by }, _) => format!("another leader has taken over with epoch {by}"),
         (_, Some(problem)) => format!("the leader is not ready: {problem}"),
-        (_, None) => format!(
-            "writes are under way: version {} is the newest, and everything up to {} is committed",
-            status.assigned, status.mark
-        ),
+        (_, None) => unsettled(status.assigned, status.mark),
     };
     ApiError::CouldNotCompare { nodes: vec![NodeProblem { node: LEADER.to_owned(), problem }] }
+}
+
+/// Why a leader that serves was not compared.
+fn unsettled(assigned: Version, mark: Version) -> String {
+    if assigned > mark {
+        format!(
+            "writes are under way: version {assigned} is the newest, and everything up to {mark} is committed"
+        )
+    } else {
+        format!("its digest at version {mark} was not there within the time-out")
+    }
+}
+
+/// Why a follower whose commit mark is `mark` gave no digest at `asked`.
+fn without_digest(mark: Version, asked: Version) -> String {
+    match mark.cmp(&asked) {
+        Ordering::Less => {
+            format!("it knows everything up to version {mark} to be committed, not up to {asked}")
+        }
+        Ordering::Equal => format!("it gave no digest at version {asked}"),
+        Ordering::Greater => "writes go on".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_are_named_only_if_there_are_any() {
+        assert!(unsettled(7, 5).starts_with("writes are under way: version 7 is the newest"));
+        assert_eq!(unsettled(5, 5), "its digest at version 5 was not there within the time-out");
+        assert_eq!(without_digest(6, 5), "writes go on");
+        assert_eq!(without_digest(5, 5), "it gave no digest at version 5");
+        assert!(without_digest(4, 5).contains("up to version 4"));
+    }
 }
