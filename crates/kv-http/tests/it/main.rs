@@ -12,6 +12,7 @@ mod connections;
 mod contract;
 mod deletes;
 mod faults;
+mod internal;
 mod lists;
 mod outcomes;
 mod parity;

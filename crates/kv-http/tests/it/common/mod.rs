@@ -2,12 +2,13 @@
 //!
 //! [`Server`] is one node behind a port that it keeps, so that it can be stopped and started again at
 //! the same address. [`Cluster`] is a leader and its followers. [`raw`] speaks HTTP by hand,
-//! [`refusal`] is the form of an error, and [`gate`] is a wire that can be frozen.
+//! [`refusal`] is the form of an error, [`messages`] are a leader's, and [`gate`] is a wire that can be frozen.
 //!
 //! Nothing here sleeps for a fixed time: [`eventually`] looks again and again until its deadline, and
 //! [`soon`] bounds whatever should end on its own.
 
 pub mod gate;
+pub mod messages;
 pub mod raw;
 pub mod refusal;
 
