@@ -1,60 +1,32 @@
-//! Reading a body, within its limits.
-
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+//! A body, read to its end.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// Why a body was not read.
+/// Why a body was not read to its end.
 #[derive(Debug)]
-pub(crate) enum BodyError {
+pub(crate) enum CollectError {
     /// It is longer than allowed, as announced or as found.
     TooLarge,
-    /// It did not come in time.
-    TimedOut,
-    /// The connection broke.
+    /// The connection broke, or what came is no body.
     Broken(hyper::Error),
 }
 
-/// Reads the whole body, at most `bytes_max`, in at most `time_max`.
+/// Reads the whole body, at most `bytes_max`.
 ///
 /// A body that came in one piece, the common case, is not copied.
-pub(crate) async fn read(body: Incoming, bytes_max: usize, time_max: Duration) -> Result<Bytes, BodyError> {
+pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, CollectError> {
     if body.size_hint().lower() > bytes_max as u64 {
-        return Err(BodyError::TooLarge);
+        return Err(CollectError::TooLarge);
     }
-    let mut collecting = pin!(collect(body, bytes_max));
-    // A body that came with its head is there at the second look: only a slow one is worth a timer.
-    let mut looks = 0;
-    let soon = poll_fn(|context| {
-        looks += 1;
-        match collecting.as_mut().poll(context) {
-            Poll::Ready(body) => Poll::Ready(Some(body)),
-            Poll::Pending if looks < 2 => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => Poll::Ready(None),
-        }
-    });
-    match soon.await {
-        Some(body) => body,
-        None => tokio::time::timeout(time_max, collecting).await.unwrap_or(Err(BodyError::TimedOut)),
-    }
-}
-
-pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
     let mut whole = Bytes::new();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() else {
+        let Ok(piece) = frame.map_err(CollectError::Broken)?.into_data() else {
             continue;
         };
         if whole.len() + piece.len() > bytes_max {
-            return Err(BodyError::TooLarge);
+            return Err(CollectError::TooLarge);
         }
         whole = match whole.try_into_mut() {
             Ok(start) if start.is_empty() => piece,

@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};
 
-use crate::Address;
-use crate::body::{BodyError, collect};
+use crate::address::Address;
+use crate::body::{CollectError, collect};
 
 /// Connections that are kept open while nobody uses them.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -207,8 +207,8 @@ impl Connection {
         let (head, body) = self.begin(method, path, body).await?.into_parts();
         let body =
             drive(&mut self.io, collect(body, RESPONSE_BYTES_MAX)).await.map_err(|error| match error {
-                BodyError::Broken(error) => ClientError::Broken(error),
-                BodyError::TooLarge | BodyError::TimedOut => ClientError::TooLarge,
+                CollectError::Broken(error) => ClientError::Broken(error),
+                CollectError::TooLarge => ClientError::TooLarge,
             })?;
         Ok(Response { status: head.status, headers: head.headers, body })
     }

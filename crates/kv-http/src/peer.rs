@@ -5,8 +5,9 @@ use hyper::{Method, StatusCode};
 use kv_replication::engine::PeerDigest;
 use kv_replication::{Answer, Reply, Request, Transport, TransportError};
 
-use crate::error::refusal_from_json;
-use crate::{Address, Client, ClientError, Response, wire};
+use crate::address::Address;
+use crate::client::{Client, ClientError, Response};
+use crate::wire::{self, refusal::refusal_from_json};
 
 /// A [`Transport`] over HTTP: one [`Client`] per follower.
 #[derive(Debug)]

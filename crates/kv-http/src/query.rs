@@ -5,8 +5,7 @@ use std::time::Duration;
 use kv_core::{KEY_BYTES_MAX, VERSION_MAX, Version};
 use kv_replication::FOLLOWERS_MAX;
 use percent_encoding::percent_decode_str;
-
-use crate::error::ApiError;
+use thiserror::Error;
 
 /// The longest time that a client may ask a request to take.
 const TIMEOUT_MS_MAX: u64 = 600_000;
@@ -22,6 +21,20 @@ pub(crate) const LIMIT: &str = "limit";
 pub(crate) const VERBOSE: &str = "verbose";
 pub(crate) const SYNC: &str = "sync";
 pub(crate) const ACKS: &str = "w";
+
+/// A parameter that is wrong, given twice, or not known here.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{name}: {reason}")]
+pub(crate) struct InvalidParameter {
+    pub(crate) name: String,
+    pub(crate) reason: &'static str,
+}
+
+impl InvalidParameter {
+    pub(crate) fn new(name: &str, reason: &'static str) -> Self {
+        Self { name: name.to_owned(), reason }
+    }
+}
 
 /// What a read is to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,19 +71,19 @@ pub(crate) struct Query {
 
 impl Query {
     /// Reads the query; only `known` parameters may be there, each once.
-    pub(crate) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, InvalidParameter> {
         let mut parsed = Self::default();
         let mut given = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(&name) = known.iter().find(|known| **known == name) else {
-                return Err(ApiError::parameter(name, "no such parameter here, or not supported yet"));
+                return Err(InvalidParameter::new(name, "no such parameter here, or not supported yet"));
             };
             if given.contains(&name) {
-                return Err(ApiError::parameter(name, "given twice"));
+                return Err(InvalidParameter::new(name, "given twice"));
             }
             given.push(name);
-            parsed.set(name, value).map_err(|reason| ApiError::parameter(name, reason))?;
+            parsed.set(name, value).map_err(|reason| InvalidParameter::new(name, reason))?;
         }
         Ok(parsed)
     }
@@ -188,10 +201,24 @@ mod tests {
             "sync=1",
             &long,
         ] {
-            let refused = Query::parse(Some(bad), &ALL).map_err(|error| error.status().1);
-            assert_eq!(refused, Err("invalid_parameter"), "{bad}");
+            let refused = Query::parse(Some(bad), &ALL).map_err(|error| error.name);
+            let name = bad.split('=').next().unwrap_or_default();
+            assert_eq!(refused, Err(name.to_owned()), "{bad}");
         }
-        let unknown = Query::parse(Some("limit=1"), &[TIMEOUT]).map_err(|error| error.status().1);
-        assert_eq!(unknown, Err("invalid_parameter"), "not known here");
+        let unknown = Query::parse(Some("limit=1"), &[TIMEOUT]).map_err(|error| error.name);
+        assert_eq!(unknown, Err("limit".to_owned()), "not known here");
+    }
+
+    #[test]
+    fn a_reason_names_the_limit_that_is_checked() {
+        for (name, limit) in [
+            (TIMEOUT, TIMEOUT_MS_MAX.to_string()),
+            (LIMIT, LIMIT_MAX.to_string()),
+            (ACKS, FOLLOWERS_MAX.to_string()),
+            (MIN_VERSION, format!("2^{}", (VERSION_MAX + 1).ilog2())),
+        ] {
+            let refused = Query::parse(Some(&format!("{name}=x")), &ALL).unwrap_err();
+            assert!(refused.reason.ends_with(&limit), "{refused}, and the limit is {limit}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes};
 use kv_core::{Digest, VERSION_MAX, Version};
 use kv_replication::engine::PeerDigest;
 
-use super::WireError;
+use super::error::WireError;
 use super::parts::{
     end, put_cluster, put_epoch, put_identity, take, take_bool, take_cluster, take_epoch, take_identity,
     take_u32, take_u64,

@@ -8,7 +8,7 @@ use kv_replication::{
     ClusterId, FOLLOWERS_MAX, GROUPS_MAX, Group, HELD_RANGES_MAX, Head, Held, Identity, RangeSet,
 };
 
-use super::WireError;
+use super::error::WireError;
 
 const EPOCH_COUNTER_MAX: u64 = 1 << 53;
 /// The longest name of a follower.
