@@ -85,6 +85,14 @@ impl Bug {
     ];
 }
 
+/// Whether the machine with this configuration makes this mistake: `planted!(self.config, LatePutApplied)`.
+macro_rules! planted {
+    ($config:expr, $bug:ident) => {
+        $config.planted.is($crate::testing::planted::Bug::$bug)
+    };
+}
+pub(crate) use planted;
+
 /// The mistake that a machine makes, if any; without the feature `simulator` there is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Planted {
