@@ -14,7 +14,7 @@ use crate::leader::phase::Phase;
 use crate::protocol::message::{Answer, Held, Identity, Refusal, Reply, Standing};
 use crate::protocol::range_set::RangeSet;
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 impl Leader {
     pub(in crate::leader) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
@@ -152,7 +152,7 @@ impl Leader {
         match refusal {
             Refusal::StaleEpoch { promised } => {
                 if let (Asked::Append(versions), true) =
-                    (&attempt.asked, self.config.planted.is(Bug::StaleAnswerIsAck))
+                    (&attempt.asked, planted!(self.config, StaleAnswerIsAck))
                 {
                     return self.acknowledge(follower, versions.iter());
                 }
@@ -223,7 +223,7 @@ impl Leader {
         }
         let same = |link: &Link| link.identity.is_some_and(|identity| identity.node == node);
         let other = (0..).zip(&self.links).find_map(|(i, link)| (i != follower && same(link)).then_some(i));
-        if let Some(other) = other.filter(|_| !self.config.planted.is(Bug::NodeCountedTwice)) {
+        if let Some(other) = other.filter(|_| !planted!(self.config, NodeCountedTwice)) {
             // A node may have moved to another address; but it is one node, at one address.
             if self.links.get(other).is_some_and(|link| !matches!(link.state, LinkState::Down { .. })) {
                 return Err(LinkError::DuplicateId { other });

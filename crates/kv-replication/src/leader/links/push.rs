@@ -11,7 +11,7 @@ use crate::leader::phase::Phase;
 use crate::protocol::message::{Held, Install, Refusal, Request};
 use crate::protocol::range_set::RangeSet;
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 impl Leader {
     /// The follower has promised our epoch: it gets what it lacks.
@@ -97,7 +97,7 @@ impl Leader {
             return;
         }
         link.pushing = None;
-        if self.config.planted.is(Bug::SnapshotTailGap) {
+        if planted!(self.config, SnapshotTailGap) {
             link.acked.insert_range(1..=mark);
         }
         self.acknowledge(follower, held.ranges.iter());

@@ -11,7 +11,7 @@ use crate::leader::output::{Event, Output};
 use crate::protocol::group::Group;
 use crate::protocol::group::Need;
 use crate::protocol::message::Held;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 impl Leader {
     /// Takes note of a follower whose acknowledgements do not count yet.
@@ -27,7 +27,7 @@ impl Leader {
             let of = of & !(1 << follower);
             Need { of, count: count.min(Need { of, count }.among(kept)) }
         };
-        let careless = self.config.planted.is(Bug::LostMemoryCounts);
+        let careless = planted!(self.config, LostMemoryCounts);
         let through = if careless { 0 } else { self.log.last() };
         let needed =
             if given || careless { Vec::new() } else { self.change.claimed.iter().map(of_group).collect() };

@@ -11,7 +11,7 @@ use crate::leader::output::Committed;
 use crate::leader::problem::WriteError;
 use crate::leader::writes::open::{Stage, Wanted};
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// Entries that leave the log at one time, unless it is over its hard limit. What was kept for a follower
 /// goes in many steps once that follower no longer needs it: no write waits until all of it is freed.
@@ -171,7 +171,7 @@ impl Leader {
     /// that is up, or is on its way there by a snapshot, still lacks stays longer, up to the hard limit,
     /// and so does what a write that wants more than W acknowledgements waits for.
     fn truncate_log(&mut self) {
-        let cut = if self.config.planted.is(Bug::LogCutAboveMark) { self.log.last() } else { self.mark };
+        let cut = if planted!(self.config, LogCutAboveMark) { self.log.last() } else { self.mark };
         let limits = &self.config.limits;
         let mut left = CUT_ENTRIES_MAX;
         self.log_is_cut = false;

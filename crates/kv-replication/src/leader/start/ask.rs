@@ -16,7 +16,7 @@ use crate::protocol::group::Group;
 use crate::protocol::group::Need;
 use crate::protocol::message::{ClusterId, Refusal, Standing};
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// How a leader comes to hold every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl Leader {
             return;
         }
         let (promised, since) = (self.promised_by(), self.next_attempt());
-        if self.config.planted.is(Bug::PromisesNotConfirmed) && self.start.is_enough(promised) {
+        if planted!(self.config, PromisesNotConfirmed) && self.start.is_enough(promised) {
             return self.promises_are_there(now, promised);
         }
         match self.start.round.take() {
@@ -280,7 +280,7 @@ impl Leader {
         let Some(known) = self.meta.authoritative else { return true };
         let members = self.links.iter().enumerate().filter(|(i, _)| self.start.members & (1 << i) != 0);
         let foreign = members.map(|(_, link)| {
-            if self.config.planted.is(Bug::OnlyLastPromiseLookedAt) {
+            if planted!(self.config, OnlyLastPromiseLookedAt) {
                 return if link.promise_found.node == node { Epoch::ZERO } else { link.promise_found };
             }
             link.answered().map_or(Epoch::ZERO, |standing| standing.promised_other)
@@ -351,7 +351,7 @@ impl Leader {
 
     fn plan_fresh(&self) -> Result<Plan, StartProblem> {
         let (answered, all) = (self.answered().count(), self.links.len());
-        let careless = self.config.planted.is(Bug::FreshWithoutOne) && answered + 1 >= all;
+        let careless = planted!(self.config, FreshWithoutOne) && answered + 1 >= all;
         let decided = self.config.new_history && self.all_asked() && self.config.quorum.is_met(answered);
         if answered == all || careless || decided {
             return Ok(Plan::anew(Way::Fresh, answered, self.drawn, None));

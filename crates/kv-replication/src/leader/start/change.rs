@@ -14,7 +14,7 @@ use crate::protocol::group::{GROUPS_MAX, Group};
 use crate::protocol::group::{Need, in_force};
 use crate::protocol::message::ClusterId;
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// The groups that a leader works under.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Leader {
             _ => group.recovery_need(names),
         };
         let mut needs: Vec<Need> = if groups.is_empty() { &own[..] } else { groups }.iter().map(of).collect();
-        if self.config.planted.is(Bug::RecoveryWithTooFew) {
+        if planted!(self.config, RecoveryWithTooFew) {
             needs.iter_mut().for_each(|need| need.count = need.count.saturating_sub(1));
         }
         needs
@@ -130,7 +130,7 @@ impl Leader {
     pub(in crate::leader) fn is_met(&self, acks: u64) -> bool {
         let joint = self.change.joint.iter().all(|need| need.is_met(acks));
         self.config.quorum.is_met(acks.count_ones() as usize)
-            && (joint || self.config.planted.is(Bug::ChangeNotJoint))
+            && (joint || planted!(self.config, ChangeNotJoint))
     }
 
     /// All followers are level: they are to adopt the own group.
