@@ -275,11 +275,12 @@ impl Follower {
             self.transfer = None; // of an older epoch: nobody will go on with it
             // What older epochs left is kept aside, but not held under this one.
             self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
-            if planted!(self.config, OldHoldingsAreAcks)
-                || planted!(self.config, MarkOverOldEpoch)
-            {
+            planted!(self.config, OldHoldingsAreAcks, {
                 self.pending.above(0).for_each(|old| self.held.insert(old.version()));
-            }
+            });
+            planted!(self.config, MarkOverOldEpoch, {
+                self.pending.above(0).for_each(|old| self.held.insert(old.version()));
+            });
             if planted!(self.config, OldPendingDroppedEarly) {
                 self.drop_pending_of_others(head.epoch);
             }
@@ -295,9 +296,10 @@ impl Follower {
             self.stage = (head.epoch, stage);
             self.enter(head.epoch, stage);
         }
-        for late in entries.iter().take_while(|entry| entry.version() <= self.mark) {
-            self.config.planted.apply_late(&mut self.store, late);
-        }
+        planted!(self.config, LatePutApplied, {
+            let late = entries.iter().take_while(|entry| entry.version() <= self.mark);
+            late.for_each(|entry| crate::testing::planted::put_back(&mut self.store, entry));
+        });
         let mut news = Vec::new();
         for entry in entries {
             let version = entry.version();
@@ -344,12 +346,10 @@ impl Follower {
             (_, Stage::Changing) => Arc::clone(&self.meta.claimed),
             ([_], _) => Arc::clone(&self.meta.claimed),
             ([.., own], Stage::Serving) => Arc::new(vec![own.clone()]),
-            ([older @ .., own], Stage::Recovering) => {
-                match planted!(self.config, GroupTakenAtPromise) {
-                    false => Arc::new(older.to_vec()),
-                    true => Arc::new(vec![own.clone()]),
-                }
-            }
+            ([older @ .., own], Stage::Recovering) => match planted!(self.config, GroupTakenAtPromise) {
+                false => Arc::new(older.to_vec()),
+                true => Arc::new(vec![own.clone()]),
+            },
         }
     }
 
