@@ -156,15 +156,6 @@ impl Store {
         }
     }
 
-    /// A deliberate mistake, for tests of the tests: `entry` is shown although something newer may
-    /// have passed over it.
-    #[cfg(feature = "planted")]
-    pub fn put_back(&mut self, entry: &Entry) {
-        if matches!(entry.operation(), Operation::Put { .. }) {
-            self.replace(entry);
-        }
-    }
-
     /// Hashes everything that is live. The caller says at which mark; see [`Digest`].
     #[must_use]
     pub fn digest(&self, mark: Version) -> Digest {

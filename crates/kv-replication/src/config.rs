@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::testing::planted::Planted;
 use kv_core::Epoch;
 
 use crate::protocol::delay::DelayLaw;
 use crate::protocol::group::Group;
 use crate::protocol::quorum::Quorum;
+#[cfg(feature = "simulator")]
+use crate::testing::planted::Bug;
 
 /// What a leader needs to know.
 #[derive(Clone, Debug)]
@@ -31,7 +32,8 @@ pub struct LeaderConfig {
     /// committed before it has.
     pub durable: bool,
     /// A deliberate mistake, for tests of the tests.
-    pub planted: Planted,
+    #[cfg(feature = "simulator")]
+    pub planted: Option<Bug>,
     /// How often and how long.
     pub timing: Timing,
     /// How much.
@@ -93,7 +95,8 @@ pub struct FollowerConfig {
     /// The caller writes down the records of [`Durable`](crate::Durable).
     pub durable: bool,
     /// A deliberate mistake, for tests of the tests.
-    pub planted: Planted,
+    #[cfg(feature = "simulator")]
+    pub planted: Option<Bug>,
 }
 
 impl LeaderConfig {
@@ -108,7 +111,8 @@ impl LeaderConfig {
             new_history: false,
             accept_data_loss: false,
             durable: false,
-            planted: Planted::default(),
+            #[cfg(feature = "simulator")]
+            planted: None,
             timing: Timing::default(),
             limits: Limits::default(),
         }
@@ -160,7 +164,8 @@ impl Default for FollowerConfig {
             window_entries_max: 250_000,
             pending_bytes_max: 256 << 20,
             durable: false,
-            planted: Planted::default(),
+            #[cfg(feature = "simulator")]
+            planted: None,
         }
     }
 }

@@ -81,6 +81,5 @@ pub use protocol::message::{
 pub use protocol::quorum::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
 pub use protocol::range_set::RangeSet;
 pub use protocol::time::Time;
-pub use testing::planted::{Bug, Planted};
 #[cfg(feature = "engine")]
 pub use transport::{Transport, TransportError};

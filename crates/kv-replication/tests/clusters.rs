@@ -4,8 +4,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use kv_replication::Bug;
-use kv_replication::simulator::{Counters, Failure, Options, run};
+use kv_replication::simulator::{Bug, Counters, Failure, Options, run};
 
 fn setting(name: &str, default: u64) -> u64 {
     text(name).map_or(default, |value| value.parse().unwrap())

@@ -19,7 +19,7 @@ use crate::protocol::message::{
     Answer, Append, Claim, HELD_RANGES_MAX, Held, Reply, Request, Stage, Standing,
 };
 use crate::protocol::range_set::RangeSet;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// Holds what a leader sends, and says what it holds.
 ///
@@ -264,7 +264,7 @@ impl Follower {
         self.meta.promised_in = Some(head.cluster);
         self.meta.cluster = Some(head.cluster);
         self.meta.claimed = groups;
-        if !self.meta.counts || self.config.planted.is(Bug::GroupTakenAtPromise) {
+        if !self.meta.counts || planted!(self.config, GroupTakenAtPromise) {
             // It knows nothing of its own; what is on its way in is not in force yet.
             // A late claim of a leader that has come further by now does not take that back.
             let stage = if self.stage.0 == head.epoch { self.stage.1 } else { Stage::Recovering };
@@ -275,16 +275,17 @@ impl Follower {
             self.transfer = None; // of an older epoch: nobody will go on with it
             // What older epochs left is kept aside, but not held under this one.
             self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
-            if self.config.planted.is(Bug::OldHoldingsAreAcks)
-                || self.config.planted.is(Bug::MarkOverOldEpoch)
-            {
+            planted!(self.config, OldHoldingsAreAcks, {
                 self.pending.above(0).for_each(|old| self.held.insert(old.version()));
-            }
-            if self.config.planted.is(Bug::OldPendingDroppedEarly) {
+            });
+            planted!(self.config, MarkOverOldEpoch, {
+                self.pending.above(0).for_each(|old| self.held.insert(old.version()));
+            });
+            if planted!(self.config, OldPendingDroppedEarly) {
                 self.drop_pending_of_others(head.epoch);
             }
         }
-        if self.meta != before && !self.config.planted.is(Bug::PromiseNotWritten) {
+        if self.meta != before && !planted!(self.config, PromiseNotWritten) {
             self.write_meta();
         }
     }
@@ -295,9 +296,10 @@ impl Follower {
             self.stage = (head.epoch, stage);
             self.enter(head.epoch, stage);
         }
-        for late in entries.iter().take_while(|entry| entry.version() <= self.mark) {
-            self.config.planted.apply_late(&mut self.store, late);
-        }
+        planted!(self.config, LatePutApplied, {
+            let late = entries.iter().take_while(|entry| entry.version() <= self.mark);
+            late.for_each(|entry| crate::testing::planted::put_back(&mut self.store, entry));
+        });
         let mut news = Vec::new();
         for entry in entries {
             let version = entry.version();
@@ -317,7 +319,7 @@ impl Follower {
         }
         self.leader_mark = self.leader_mark.max(mark);
         self.advance_mark(mark.min(self.held.watermark()));
-        if self.config.planted.is(Bug::MarkBeforeEntries) {
+        if planted!(self.config, MarkBeforeEntries) {
             self.records.reverse();
         }
     }
@@ -344,12 +346,10 @@ impl Follower {
             (_, Stage::Changing) => Arc::clone(&self.meta.claimed),
             ([_], _) => Arc::clone(&self.meta.claimed),
             ([.., own], Stage::Serving) => Arc::new(vec![own.clone()]),
-            ([older @ .., own], Stage::Recovering) => {
-                match self.config.planted.is(Bug::GroupTakenAtPromise) {
-                    false => Arc::new(older.to_vec()),
-                    true => Arc::new(vec![own.clone()]),
-                }
-            }
+            ([older @ .., own], Stage::Recovering) => match planted!(self.config, GroupTakenAtPromise) {
+                false => Arc::new(older.to_vec()),
+                true => Arc::new(vec![own.clone()]),
+            },
         }
     }
 

@@ -6,7 +6,7 @@ use super::Follower;
 use crate::durable::record::Record;
 use crate::protocol::message::{Chunk, Install, Part, Refusal};
 use crate::protocol::range_set::RangeSet;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// The most that one chunk holds.
 const CHUNK_ENTRIES_MAX: usize = 1_024;
@@ -93,7 +93,7 @@ impl Follower {
         self.whole_from = through;
         // What is pending above the base stays, also that of older epochs: it may be somebody's last copy.
         self.pending.drop_through(base);
-        if self.config.planted.is(Bug::SnapshotDropsHeld) {
+        if planted!(self.config, SnapshotDropsHeld) {
             self.pending.drop_through(Version::MAX);
         }
         self.pending_bytes = self.pending.bytes();

@@ -22,7 +22,7 @@ use crate::protocol::follower_set::{FollowerIndex, FollowerSet};
 use crate::protocol::group::{Group, Need, in_force};
 use crate::protocol::message::{Chunk, Standing};
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 impl Leader {
     /// Something has happened that a start, or a write, may have waited for.
@@ -82,7 +82,7 @@ impl Leader {
         self.leadership.become_preparing(plan, epoch, self.config.group(epoch));
         let names = &self.config.followers;
         let older = self.leadership.older_groups().iter();
-        let is_joint = !self.config.planted.is(Bug::ChangeNotJoint);
+        let is_joint = !planted!(self.config, ChangeNotJoint);
         let joint = older.filter(|_| is_joint).map(|group| group.write_need(names)).collect();
         self.replication.set_joint(joint);
         self.links.iter_mut().for_each(|(_, link)| link.start_epoch());
@@ -99,7 +99,7 @@ impl Leader {
             return;
         }
         let (promised, next) = (self.promised_by(), self.next_attempt());
-        if self.config.planted.is(Bug::PromisesNotConfirmed) && self.leadership.is_enough(promised) {
+        if planted!(self.config, PromisesNotConfirmed) && self.leadership.is_enough(promised) {
             return self.promises_are_there(now, promised);
         }
         let needs = self.leadership.needs().to_vec();
@@ -159,11 +159,13 @@ impl Leader {
     fn start_fetching(&mut self, now: Time) {
         let members = self.links.answers().filter(|(it, _)| self.leadership.members().contains(*it));
         let members: BTreeMap<_, _> = members.map(|(it, answer)| (it, answer.held.mark)).collect();
-        let mut fetch = Fetch::new(&members);
-        if self.config.planted.is(Bug::RecoveryWithoutUnion) {
-            fetch = fetch.from_source_only();
-        }
-        self.leadership.become_fetching(fetch);
+        let members = match Fetch::source_of(&members) {
+            Some(source) if planted!(self.config, RecoveryWithoutUnion) => {
+                members.into_iter().filter(|(it, _)| *it == source).collect()
+            }
+            _ => members,
+        };
+        self.leadership.become_fetching(Fetch::new(&members));
         self.try_build(now);
     }
 

@@ -1,8 +1,13 @@
-//! Deliberate mistakes, to see that the simulator catches them. Only with the feature `simulator`.
+//! Deliberate mistakes, to see that the simulator catches them.
+//!
+//! Without the feature `simulator` there is no [`Bug`], no machine is told of one, and the two macros that
+//! stand where a machine can go wrong leave nothing behind: not even the name.
 
-use kv_core::{Entry, Store};
+#[cfg(feature = "simulator")]
+use kv_core::{Entry, Operation, Store};
 
 /// A mistake that somebody could make.
+#[cfg(feature = "simulator")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// A refusal for an old epoch counts as an acknowledgement.
@@ -55,6 +60,7 @@ pub enum Bug {
     MinVersionByWatermark,
 }
 
+#[cfg(feature = "simulator")]
 impl Bug {
     /// All of them.
     pub const ALL: [Bug; 24] = [
@@ -85,38 +91,35 @@ impl Bug {
     ];
 }
 
-/// The mistake that a machine makes, if any; without the feature `simulator` there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Planted {
-    #[cfg(feature = "simulator")]
-    bug: Option<Bug>,
+/// What [`Bug::LatePutApplied`] does: the put is shown unless its key shows something newer, although a clear or
+/// a delete may have passed over it. The store is put together anew, without what would keep the put out.
+#[cfg(feature = "simulator")]
+pub(crate) fn put_back(store: &mut Store, late: &Entry) {
+    if matches!(late.operation(), Operation::Put { .. }) {
+        let shown: Vec<Entry> = store.scan("", None).map(|(_, item)| item.entry.clone()).collect();
+        *store = Store::new();
+        shown.iter().chain([late]).for_each(|entry| _ = store.apply(entry));
+    }
 }
 
-impl Planted {
-    /// A machine that makes this mistake.
-    #[cfg(feature = "simulator")]
-    #[must_use]
-    pub fn bug(bug: Bug) -> Self {
-        Self { bug: Some(bug) }
-    }
+/// Whether the machine with this configuration makes this mistake: `planted!(self.config, ChangeNotJoint)`.
+/// With a block: what it then does, where that cannot be written down without the feature.
+#[cfg(feature = "simulator")]
+macro_rules! planted {
+    ($config:expr, $bug:ident) => {
+        $config.planted == Some($crate::testing::planted::Bug::$bug)
+    };
+    ($config:expr, $bug:ident, $mistake:block) => {
+        if planted!($config, $bug) $mistake
+    };
+}
 
-    #[cfg(feature = "simulator")]
-    pub(crate) fn is(self, bug: Bug) -> bool {
-        self.bug == Some(bug)
-    }
-
-    /// What [`Bug::LatePutApplied`] does.
-    pub(crate) fn apply_late(self, store: &mut Store, entry: &Entry) {
-        #[cfg(feature = "simulator")]
-        if self.is(Bug::LatePutApplied) {
-            store.put_back(entry);
-        }
-        let _ = (self, store, entry);
-    }
-
-    #[cfg(not(feature = "simulator"))]
-    #[expect(clippy::unused_self, reason = "the same call with and without the feature")]
-    pub(crate) fn is(self, _: Bug) -> bool {
+#[cfg(not(feature = "simulator"))]
+macro_rules! planted {
+    ($config:expr, $bug:ident) => {
         false
-    }
+    };
+    ($config:expr, $bug:ident, $mistake:block) => {};
 }
+
+pub(crate) use planted;

@@ -5,7 +5,7 @@ use kv_core::Version;
 use super::commit::Replication;
 use super::log::Slot;
 use crate::config::LeaderConfig;
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// Entries that leave the log at one time, unless it is over its hard limit. What was kept for a follower
 /// goes in many steps once that follower no longer needs it: no write waits until all of it is freed.
@@ -17,7 +17,7 @@ impl Replication {
     /// An entry that a follower needs stays longer, up to the hard limit, and so does one whose write waits
     /// for more acknowledgements than the commit did.
     pub(in crate::leader) fn cut(&mut self, config: &LeaderConfig, is_needed: impl Fn(Version) -> bool) {
-        let through = if config.planted.is(Bug::LogCutAboveMark) { self.log().last() } else { self.mark() };
+        let through = if planted!(config, LogCutAboveMark) { self.log().last() } else { self.mark() };
         let limits = &config.limits;
         let mut left = CUT_ENTRIES_MAX;
         self.is_cut_short = false;

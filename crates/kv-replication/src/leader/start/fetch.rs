@@ -18,8 +18,6 @@ pub(in crate::leader) struct Fetch {
     /// The last key that was read.
     after: Option<String>,
     fetched: Fetched,
-    /// A mistake for tests: what others than the source hold is passed over.
-    only: Option<FollowerIndex>,
 }
 
 /// What the followers have together.
@@ -39,18 +37,18 @@ pub(in crate::leader) struct Fetched {
 pub(in crate::leader) struct Moved;
 
 impl Fetch {
-    /// Reads these followers, of which the commit indexes are known. The first with the highest gives the state.
+    /// Reads these followers, of which the commit indexes are known.
     pub(in crate::leader) fn new(members: &BTreeMap<FollowerIndex, Version>) -> Self {
         let mark = members.values().copied().max().unwrap_or(0);
-        let source = members.iter().find(|(_, its)| **its == mark).map(|(follower, _)| *follower);
         let pending = members.keys().map(|follower| (*follower, mark)).collect();
         let fetched = Fetched { mark, ..Fetched::default() };
-        Self { source, pending, after: None, fetched, only: None }
+        Self { source: Self::source_of(members), pending, after: None, fetched }
     }
 
-    /// As [`Bug::RecoveryWithoutUnion`](crate::testing::planted::Bug) has it.
-    pub(in crate::leader) fn from_source_only(self) -> Self {
-        Self { only: self.source, ..self }
+    /// Who gives the state: the first with the highest commit index.
+    pub(in crate::leader) fn source_of(members: &BTreeMap<FollowerIndex, Version>) -> Option<FollowerIndex> {
+        let highest = members.values().copied().max()?;
+        members.iter().find(|(_, mark)| **mark == highest).map(|(follower, _)| *follower)
     }
 
     pub(in crate::leader) fn is_done(&self) -> bool {
@@ -92,9 +90,7 @@ impl Fetch {
 
     /// A chunk of what a follower has above the state.
     pub(in crate::leader) fn take_pending(&mut self, follower: FollowerIndex, chunk: &Chunk) {
-        if self.only.is_none_or(|only| only == follower) {
-            chunk.entries.iter().for_each(|entry| self.fetched.add(entry));
-        }
+        chunk.entries.iter().for_each(|entry| self.fetched.add(entry));
         match chunk.entries.last().filter(|_| !chunk.done) {
             Some(last) => _ = self.pending.insert(follower, last.version()),
             None => _ = self.pending.remove(&follower),

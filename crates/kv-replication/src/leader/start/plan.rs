@@ -8,7 +8,7 @@ use crate::leader::problem::StartProblem;
 use crate::protocol::follower_set::{FollowerIndex, FollowerSet};
 use crate::protocol::group::{GROUPS_MAX, Group, Need};
 use crate::protocol::message::{ClusterId, Standing};
-use crate::testing::planted::Bug;
+use crate::testing::planted::planted;
 
 /// How a leader comes to hold every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(in crate::leader) fn plan(view: &View<'_>) -> Result<Plan, StartProblem> {
 /// Nobody has a history yet.
 fn bootstrap(view: &View<'_>) -> Result<Plan, StartProblem> {
     let (answered, all) = (view.answers().count(), view.followers.len());
-    let careless = view.config.planted.is(Bug::FreshWithoutOne) && answered + 1 >= all;
+    let careless = planted!(view.config, FreshWithoutOne) && answered + 1 >= all;
     let decided = view.config.new_history && view.all_tried() && view.config.quorum.is_met(answered);
     if answered == all || careless || decided {
         return Ok(Plan::anew(RecoveryPath::Bootstrap, answered, view.drawn, None));
@@ -124,7 +124,7 @@ fn promises_needed(view: &View<'_>, groups: &[Group], path: RecoveryPath) -> Vec
         _ => group.recovery_need(names),
     };
     let mut needs: Vec<Need> = if groups.is_empty() { &own[..] } else { groups }.iter().map(of).collect();
-    if view.config.planted.is(Bug::RecoveryWithTooFew) {
+    if planted!(view.config, RecoveryWithTooFew) {
         needs.iter_mut().for_each(|need| need.count = need.count.saturating_sub(1));
     }
     needs

@@ -31,9 +31,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::protocol::time::Time;
-use crate::testing::planted::Bug;
-use crate::testing::planted::Planted;
 
+pub use crate::testing::planted::Bug;
 pub use cluster::Counters;
 
 /// What to run.
@@ -50,12 +49,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { simulated: Duration::from_secs(600), planted: None, trace: false }
-    }
-}
-
-impl Options {
-    pub(crate) fn planted(self) -> Planted {
-        self.planted.map_or_else(Planted::default, Planted::bug)
     }
 }
 

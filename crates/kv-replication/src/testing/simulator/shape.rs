@@ -136,7 +136,7 @@ impl Shape {
         let law = DelayLaw::uniform(self.seed, Duration::ZERO, Duration::from_millis(20 * (self.seed % 4)));
         config.delays = law.unwrap_or(DelayLaw::NONE);
         config.durable = self.durable_leader;
-        config.planted = self.options.planted();
+        config.planted = self.options.planted;
         config.timing.mark_interval = Duration::from_secs(1);
         config.timing.replication_timeout = Duration::from_millis(700);
         let log_entries_max = if self.tight { 3 + (self.seed % 5) as usize } else { 40 };
@@ -153,7 +153,7 @@ impl Shape {
             durable: self.durable[follower],
             window_entries_max: self.window(),
             pending_bytes_max: if self.tight { 300 } else { 256 << 20 },
-            planted: self.options.planted(),
+            planted: self.options.planted,
         }
     }
 }
