@@ -3,8 +3,8 @@
 //! [`plan`] is a pure function: it is asked again whenever a follower has answered or failed, and its
 //! error is what the operator reads.
 
-use super::view::View;
 use crate::leader::problem::StartProblem;
+use crate::leader::start::view::View;
 use crate::protocol::follower_set::{FollowerIndex, FollowerSet};
 use crate::protocol::group::{GROUPS_MAX, Group, Need};
 use crate::protocol::message::{ClusterId, Standing};
@@ -153,6 +153,9 @@ fn check_groups(view: &View<'_>, groups: &[Group]) -> Result<(), StartProblem> {
 }
 
 /// It has kept its state, and what it holds can be trusted.
-pub(super) fn is_kept(standing: &Standing) -> bool {
+pub(in crate::leader) fn is_kept(standing: &Standing) -> bool {
     standing.held.counts && standing.diverged.is_none()
 }
+
+#[cfg(test)]
+mod tests;
