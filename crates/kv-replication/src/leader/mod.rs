@@ -15,7 +15,7 @@
 //!
 //! What goes in and comes out: [`input`], [`output`], [`problem`] (why there is no success), [`phase`], [`ids`].
 //!
-//! Eight files let the parts work together. Each is a chapter of the leader's life, and the only one that
+//! Nine files let the parts work together. Each is a chapter of the leader's life, and the only one that
 //! handles its events:
 //!
 //! | file | chapter |
@@ -26,7 +26,8 @@
 //! | `replies` | what a follower says: the way of an acknowledgement, step by step |
 //! | `catch_up` | a follower gets what it lacks, and becomes a voter again |
 //! | `reading` | a linearizable read arrives, and is answered |
-//! | `starting` | the steps of a start |
+//! | `starting` | a start: a path is found, promises are counted, followers are read |
+//! | `recommitting` | everything is written again under the new epoch, and the leader serves |
 //! | `status` | getters for those who watch |
 //!
 //! # The way of a write
@@ -56,6 +57,7 @@ mod catch_up;
 mod own_copy;
 mod reading;
 mod reads;
+mod recommitting;
 mod replication;
 mod replies;
 mod sending;

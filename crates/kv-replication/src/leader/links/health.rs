@@ -91,7 +91,7 @@ impl Health {
 
 /// The pause after so many failures in a row.
 pub(in crate::leader) fn backoff(failures: u32, timing: &Timing, rng: &mut ChaCha8Rng) -> Duration {
-    let pause = timing.retry_first.saturating_mul(1 << failures.min(20)).min(timing.retry_max);
+    let pause = timing.retry_first.saturating_mul(2_u32.pow(failures.min(20))).min(timing.retry_max);
     let half = pause / 2;
     half + half.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
