@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Clock, lock};
+use super::clock::Clock;
+use super::lock::lock;
 use crate::protocol::time::Time;
 
 /// Rings `wake` at the time it is set to. Ends its thread when it is dropped.

@@ -13,29 +13,23 @@ mod alarm;
 mod clock;
 mod digest;
 mod disk;
-mod follower;
-mod follower_reads;
+pub(crate) mod follower;
 mod freshness;
 mod leader;
-mod leader_reads;
-mod leader_writes;
+mod lock;
 pub(crate) mod memory_transport;
 mod moment;
+mod page;
 mod read;
 mod waits;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 pub use clock::Clock;
 pub use digest::PeerDigest;
-pub use follower::{FollowerHandle, FollowerStatus, Stopped};
-pub use leader::{LeaderHandle, LeaderStatus};
+pub use follower::handle::{FollowerHandle, Stopped};
+pub use follower::status::FollowerStatus;
+pub use leader::handle::LeaderHandle;
+pub use leader::status::LeaderStatus;
 pub use moment::Moment;
-pub use read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+pub use page::{Page, PageSize, Range};
+pub use read::{Level, Position, Read, ReadError, Seen, Want};
 pub use waits::WAITERS_MAX;
-
-/// A machine is never left half changed: no method of it panics on purpose, so a poisoned lock
-/// still guards a machine that keeps its rules.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::lock;
+use super::lock::lock;
 
 /// The most callers that may wait at one node at once. Below the connections that a server takes by
 /// default, so that those who wait never take all of them.

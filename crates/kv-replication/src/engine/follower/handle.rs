@@ -1,22 +1,23 @@
-//! A follower that is shared.
+//! The handle of a follower: starting and ending it, and the requests that change it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use kv_core::{Entry, NodeId, Version};
+use kv_core::{Entry, NodeId};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::disk::{self, Disk, Part, Written};
-use super::freshness::Freshness;
-use super::waits::{self, Waits};
-use super::{Clock, Read, lock};
+use super::shared::{Behind, Core, Waiter};
 use crate::config::FollowerConfig;
 use crate::durable::record::{Durable, Image};
 use crate::durable::storage::{Storage, StorageError};
+use crate::engine::clock::Clock;
+use crate::engine::disk::handle::Disk;
+use crate::engine::disk::queue::Written;
+use crate::engine::freshness::Freshness;
+use crate::engine::lock::lock;
 use crate::follower::{Adopted, Follower};
-use crate::protocol::message::{Held, Reply, Request, Stage, Standing};
+use crate::protocol::message::{Reply, Request, Stage};
 use crate::protocol::time::Time;
 
 /// A [`Follower`] that several tasks can use. Clones share it.
@@ -36,55 +37,6 @@ pub struct Stopped;
 /// Ends the thread of the disk with the last handle.
 #[derive(Debug)]
 struct Owner(Disk<Waiter>);
-
-type Waiter = oneshot::Sender<()>;
-
-/// What the thread of the disk knows of the node.
-struct Behind {
-    core: Arc<Mutex<Core>>,
-    disk: Disk<Waiter>,
-}
-
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) follower: Follower,
-    /// When a leader that it has promised spoke to it last.
-    heard: Option<Time>,
-    pub(super) freshness: Freshness,
-    waits: Waits<Goal>,
-}
-
-/// What can be waited for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Goal {
-    /// Everything up to this version is known to be committed.
-    Mark(Version),
-    /// As before, and the committed state is that of one moment.
-    WholeMark(Version),
-    /// It was level with its leader after this moment.
-    LevelSince(Time),
-}
-
-/// A follower, for those who watch.
-#[derive(Clone, Debug)]
-pub struct FollowerStatus {
-    /// What it would tell a leader.
-    pub standing: Standing,
-    /// What it holds without a gap from version 1.
-    pub watermark: Version,
-    /// The commit mark of its leader, as it was told last.
-    pub leader_mark: Version,
-    /// It keeps on a disk what it must not forget.
-    pub durable: bool,
-    /// Live keys among what it knows to be committed.
-    pub keys: usize,
-    /// Since its start.
-    pub uptime: Duration,
-    /// How long ago its leader spoke to it.
-    pub last_heard: Option<Duration>,
-    /// How old what it shows may be: see [`Position::lag`](super::Position::lag).
-    pub lag: Option<Duration>,
-}
 
 impl FollowerHandle {
     /// A follower that has just started, without memory and without a disk. Draw `node` anew for every
@@ -193,121 +145,21 @@ impl FollowerHandle {
         Ok(then)
     }
 
-    /// Everything that an operator wants to see, at one moment.
-    #[must_use]
-    pub fn status(&self) -> FollowerStatus {
-        let now = self.clock.now();
-        let core = lock(&self.core);
-        FollowerStatus {
-            standing: core.follower.standing(),
-            watermark: core.follower.watermark(),
-            leader_mark: core.follower.leader_mark(),
-            durable: self.disk.is_some(),
-            keys: core.follower.store().len(),
-            uptime: now.since_origin(),
-            last_heard: core.heard.map(|heard| now.since(heard)),
-            lag: core.position(now).lag,
-        }
-    }
-
-    /// See [`Follower::local`].
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<Read> {
-        lock(&self.core).follower.local(key).map(|item| Read(item.entry.clone()))
-    }
-
-    /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment: nobody else can
-    /// use the node meanwhile. [`FollowerHandle::page`] takes less at a time.
-    #[must_use]
-    pub fn dump(&self) -> Vec<Read> {
-        lock(&self.core).follower.local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
-    }
-
     pub(super) fn core(&self) -> &Mutex<Core> {
         &self.core
     }
 
+    pub(super) fn is_durable(&self) -> bool {
+        self.disk.is_some()
+    }
+
     pub(super) fn now(&self) -> Time {
         self.clock.now()
-    }
-
-    /// What it would answer to a probe.
-    #[must_use]
-    pub fn standing(&self) -> Standing {
-        lock(&self.core).follower.standing()
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn holds(&self) -> Held {
-        lock(&self.core).follower.holds()
-    }
-}
-
-impl Core {
-    fn shared(follower: Follower) -> Arc<Mutex<Self>> {
-        let (freshness, waits) = (Freshness::default(), Waits::default());
-        Arc::new(Mutex::new(Self { follower, heard: None, freshness, waits }))
-    }
-
-    /// Its leader has spoken, and perhaps told its commit mark.
-    fn hear(&mut self, now: Time, told: Option<Version>) {
-        self.heard = Some(now);
-        match told {
-            Some(told) => self.freshness.hear(now, told, self.follower.mark()),
-            None => self.freshness.catch_up(self.follower.mark()),
-        }
-        waits::release(self);
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-impl disk::Node for Behind {
-    type Waiter = Waiter;
-
-    fn release(&self, waiters: Vec<Waiter>) {
-        for waiter in waiters {
-            let _ = waiter.send(()); // nobody may be waiting any more
-        }
-    }
-
-    fn want_checkpoint(&self) {
-        let core = lock(&self.core);
-        self.disk.begin_checkpoint(core.follower.checkpoint_head());
-    }
-
-    fn part(&self, after: Option<&str>) -> Part {
-        let core = lock(&self.core);
-        Part::of(core.follower.store(), after, core.follower.whole_from())
-    }
-
-    fn set_full(&self, full: bool) {
-        if full {
-            tracing::error!("the disk is full: nothing more is taken until there is space");
-        } else {
-            tracing::info!("the disk has space again");
-        }
-        lock(&self.core).follower.set_disk_full(full);
-    }
-}
-
-impl waits::Core for Core {
-    type Goal = Goal;
-
-    fn waits(&mut self) -> &mut Waits<Goal> {
-        &mut self.waits
-    }
-
-    fn has_reached(&self, goal: &Goal) -> bool {
-        match goal {
-            Goal::Mark(version) => self.follower.mark() >= *version,
-            Goal::WholeMark(version) => self.follower.whole_mark().is_some_and(|mark| mark >= *version),
-            Goal::LevelSince(since) => self.level_since(*since),
-        }
     }
 }

@@ -2,16 +2,33 @@
 
 use std::time::Duration;
 
-use kv_core::Item;
+use kv_core::{Item, Version};
 
-use super::follower::{Core, FollowerHandle, Goal};
-use super::lock;
-use super::read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
-use super::waits::{self, Look, WaitError};
+use super::handle::FollowerHandle;
+use super::shared::{Core, Goal};
+use crate::engine::digest::{self, PAGE, PeerDigest};
+use crate::engine::lock::lock;
+use crate::engine::moment::{Moment, not_whole};
+use crate::engine::page::{Page, PageSize, Range};
+use crate::engine::read::{Level, Position, Read, ReadError, Seen, Want};
+use crate::engine::waits::{self, Look, WaitError};
 use crate::follower::Follower;
-use crate::protocol::time::Time;
+use crate::protocol::message::{ClusterId, Identity};
 
 impl FollowerHandle {
+    /// See [`Follower::local`].
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Read> {
+        lock(self.core()).follower.local(key).map(|item| Read(item.entry.clone()))
+    }
+
+    /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment: nobody else can
+    /// use the node meanwhile. [`FollowerHandle::page`] takes less at a time.
+    #[must_use]
+    pub fn dump(&self) -> Vec<Read> {
+        lock(self.core()).follower.local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+    }
+
     /// What `key` holds.
     ///
     /// # Errors
@@ -85,22 +102,6 @@ impl FollowerHandle {
     }
 }
 
-impl Core {
-    pub(super) fn level_since(&self, since: Time) -> bool {
-        self.freshness.level_at().is_some_and(|at| at > since)
-    }
-
-    pub(super) fn position(&self, now: Time) -> Position {
-        Position {
-            version: self.follower.watermark(),
-            mark: self.follower.mark(),
-            is_leader: false,
-            epoch: self.follower.promised(),
-            lag: self.freshness.level_at().map(|at| now.since(at)),
-        }
-    }
-}
-
 pub(super) fn page(follower: &Follower, range: &Range, size: PageSize, level: Level) -> Page {
     let after = range.after.as_deref();
     match level {
@@ -108,5 +109,50 @@ pub(super) fn page(follower: &Follower, range: &Range, size: PageSize, level: Le
         Level::Committed | Level::Linearizable => {
             Page::fill(follower.store().entries(&range.prefix, after), size)
         }
+    }
+}
+
+impl FollowerHandle {
+    /// Waits, at most for `timeout`, until `mark` is committed here, and gives the digest at exactly
+    /// that mark.
+    pub async fn digest(&self, mark: Version, timeout: Duration) -> PeerDigest {
+        let there = |core: &Core| {
+            if core.follower.mark() >= mark { Look::Done(()) } else { Look::Wait(Goal::Mark(mark)) }
+        };
+        // Whoever is not there in time says how far it is.
+        let _ = waits::until(self.core(), timeout, there).await;
+        let (identity, cluster) = self.member();
+        let digest = digest::hash(|range| {
+            let core = lock(self.core());
+            let settled = core.follower.mark() == mark && core.follower.holds().identity == identity;
+            settled.then(|| (mark, page(&core.follower, range, PAGE, Level::Committed)))
+        })
+        .await;
+        let (promised, mark) = {
+            let core = lock(self.core());
+            (core.follower.promised(), core.follower.mark())
+        };
+        PeerDigest { identity, cluster, promised, mark, digest }
+    }
+
+    fn member(&self) -> (Identity, Option<ClusterId>) {
+        let standing = self.standing();
+        (standing.held.identity, standing.cluster)
+    }
+}
+
+impl FollowerHandle {
+    /// Gives all that is known to be committed, as soon as it is the state of one version.
+    ///
+    /// # Errors
+    /// [`ReadError::NotWhole`] if it was not in time: after a snapshot, until the commit mark has passed it.
+    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
+        let look = |core: &Core| match core.follower.whole_mark() {
+            // What came without an epoch has no mark.
+            Some(0) if !core.follower.store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
+            Some(mark) => Look::Done(Ok(Moment::of(core.follower.store(), mark))),
+            None => Look::Wait(Goal::WholeMark(0)),
+        };
+        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use kv_core::{Command, Key, Version};
 use tokio::sync::oneshot;
 
-use super::leader::{Answer, Core, Goal, LeaderHandle};
-use super::lock;
-use super::waits::{self, Look};
+use super::handle::LeaderHandle;
+use super::shared::{Answer, Core, Goal};
+use crate::engine::lock::lock;
+use crate::engine::waits::{self, Look};
 use crate::leader::ids::ReadId;
-use crate::leader::ids::WriteId;
 use crate::leader::input::Input;
 use crate::leader::output::Committed;
 use crate::leader::phase::Phase;
@@ -109,22 +109,5 @@ impl LeaderHandle {
         let answered = lock(self.core()).write(self.clock().now(), Command::delete(key), acks, deadline);
         self.wake();
         answered.await.unwrap_or(Err(WriteError::Stopped)).map(Some)
-    }
-}
-
-impl Core {
-    fn write(
-        &mut self,
-        now: Time,
-        command: Command,
-        acks: Option<usize>,
-        deadline: Time,
-    ) -> oneshot::Receiver<Answer> {
-        let (answer, answered) = oneshot::channel();
-        let id = WriteId(self.next_write);
-        self.next_write += 1;
-        self.waiters.insert(id, answer);
-        self.leader.handle(now, Input::Write { id, command, acks, deadline });
-        answered
     }
 }

@@ -2,12 +2,26 @@
 
 use std::time::Duration;
 
-use super::leader::{Core, Goal, LeaderHandle};
-use super::read::{Level, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
-use super::waits::{self, Look, WaitError};
+use kv_core::Digest;
+
+use super::handle::LeaderHandle;
+use super::shared::{Core, Goal};
+use crate::engine::digest::{self, PAGE};
+use crate::engine::moment::{Moment, not_whole};
+use crate::engine::page::{Page, PageSize, Range};
+use crate::engine::read::{Level, Position, Read, ReadError, Seen, Want};
+use crate::engine::waits::{self, Look, WaitError};
 use crate::leader::Leader;
+use crate::leader::phase::Phase;
 
 impl LeaderHandle {
+    /// What `key` holds, committed entries only; a leader that starts may not have them all back yet,
+    /// which [`LeaderHandle::read`] would tell.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Read> {
+        self.look(|leader| leader.store().get(key).map(|item| Read(item.entry.clone())))
+    }
+
     /// What `key` holds.
     ///
     /// A leader that another one has replaced still answers, with what it had committed, unless the read
@@ -86,4 +100,41 @@ pub(super) fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
 fn position(leader: &Leader) -> Position {
     let (version, mark) = (leader.newest_committed(), leader.mark());
     Position { version, mark, is_leader: true, epoch: leader.epoch(), lag: None }
+}
+
+impl LeaderHandle {
+    /// The digest of all that it has written; none if a write was under way meanwhile, or if it does not
+    /// serve. It reads every key: seconds, for tens of millions.
+    pub async fn digest(&self) -> Option<Digest> {
+        digest::hash(|range| {
+            self.look(|leader| {
+                let settled = leader.phase() == Phase::Serving && leader.mark() == leader.assigned();
+                settled.then(|| (leader.mark(), page(leader, range, PAGE)))
+            })
+        })
+        .await
+    }
+}
+
+impl LeaderHandle {
+    /// Waits until everything that is committed is at or below the commit mark, and gives all of it.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::NotWhole`] if there was no such moment in time, as may be with simulated
+    /// delays.
+    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
+        let look = |core: &Core| {
+            let leader = &core.leader;
+            if let Some(problem) = leader.problem() {
+                return Look::Done(Err(ReadError::Recovering(problem)));
+            }
+            if leader.newest_committed() > leader.mark() {
+                // Once another leader has taken over, nothing fills the gap any more.
+                let waits = leader.phase() == Phase::Serving;
+                return if waits { Look::Wait(Goal::Whole) } else { Look::Done(Err(ReadError::NotWhole)) };
+            }
+            Look::Done(Ok(Moment::of(leader.store(), leader.mark())))
+        };
+        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
+    }
 }
