@@ -18,7 +18,6 @@ use crate::engine::freshness::Freshness;
 use crate::engine::lock::lock;
 use crate::follower::{Adopted, Follower};
 use crate::protocol::message::{Reply, Request, Stage};
-use crate::protocol::time::Time;
 
 /// A [`Follower`] that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]
@@ -119,6 +118,12 @@ impl FollowerHandle {
         }
     }
 
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Writes down what is queued, and gives the disk free. To be called when nothing is asked any more;
     /// it blocks.
     ///
@@ -151,10 +156,6 @@ impl FollowerHandle {
 
     pub(super) fn is_durable(&self) -> bool {
         self.disk.is_some()
-    }
-
-    pub(super) fn now(&self) -> Time {
-        self.clock.now()
     }
 }
 

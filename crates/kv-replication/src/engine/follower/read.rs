@@ -55,7 +55,7 @@ impl FollowerHandle {
     /// As [`FollowerHandle::page`], without waiting for anything: for what follows the first page.
     #[must_use]
     pub fn next_page(&self, range: &Range, size: PageSize, level: Level) -> Seen<Page> {
-        let now = self.now();
+        let now = self.clock().now();
         let core = lock(self.core());
         Seen { position: core.position(now), found: page(&core.follower, range, size, level) }
     }
@@ -63,14 +63,14 @@ impl FollowerHandle {
     /// Where it stands.
     #[must_use]
     pub fn position(&self) -> Position {
-        let now = self.now();
+        let now = self.clock().now();
         lock(self.core()).position(now)
     }
 
     /// Waits for a word of a leader that serves, later than now, after which this node has all that the
     /// leader had committed then; whether it came in time.
     pub async fn until_level(&self, timeout: Duration) -> bool {
-        let since = self.now();
+        let since = self.clock().now();
         let level = |core: &Core| {
             if core.level_since(since) { Look::Done(()) } else { Look::Wait(Goal::LevelSince(since)) }
         };
@@ -93,7 +93,7 @@ impl FollowerHandle {
             if !waits::Core::has_reached(core, &goal) {
                 return Look::Wait(goal);
             }
-            Look::Done(Seen { position: core.position(self.now()), found: find(&core.follower) })
+            Look::Done(Seen { position: core.position(self.clock().now()), found: find(&core.follower) })
         };
         waits::until(self.core(), want.timeout, look).await.map_err(|error| match error {
             WaitError::TooMany => ReadError::TooManyWaiting,

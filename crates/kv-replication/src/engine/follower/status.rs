@@ -33,7 +33,7 @@ impl FollowerHandle {
     /// Everything that an operator wants to see, at one moment.
     #[must_use]
     pub fn status(&self) -> FollowerStatus {
-        let now = self.now();
+        let now = self.clock().now();
         let core = lock(self.core());
         FollowerStatus {
             standing: core.follower.standing(),
