@@ -89,7 +89,7 @@ pub enum ReadError {
     /// What the node shows belonged to no single version in time.
     #[error("what the node shows belonged to no single version in time; a follower that is level would do")]
     NotWhole,
-    /// [`WAITERS_MAX`](super::WAITERS_MAX) others wait already.
+    /// [`WAITERS_MAX`](crate::engine::WAITERS_MAX) others wait already.
     #[error("too many wait already")]
     TooManyWaiting,
 }

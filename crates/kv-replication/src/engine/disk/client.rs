@@ -1,15 +1,15 @@
-//! A node, as its disk sees it.
+//! What the disk asks of its node.
 
 use kv_core::{Entry, Store, Version};
 
 /// A node, as its disk sees it.
-pub(in crate::engine) trait Node: Send + Sync + 'static {
+pub(in crate::engine) trait DiskClient: Send + Sync + 'static {
     /// What waits for something to be durable.
     type Waiter: Send;
 
     /// These need wait no more.
     fn release(&self, waiters: Vec<Self::Waiter>);
-    /// A checkpoint is wanted: [`Disk::begin_checkpoint`](super::handle::Disk::begin_checkpoint) at the next good moment.
+    /// A checkpoint is wanted: `DiskQueue::begin_checkpoint`, at the next good moment.
     fn want_checkpoint(&self);
     /// A part of the state, in key order.
     fn part(&self, after: Option<&str>) -> Part;

@@ -10,6 +10,5 @@
 
 mod checkpoint;
 pub(super) mod client;
-pub(super) mod handle;
 pub(super) mod queue;
-mod worker;
+pub(super) mod worker;

@@ -1,46 +1,49 @@
 //! The thread that writes and syncs.
 
-use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::checkpoint;
-use super::client::Node;
-use super::queue::{Job, Shared};
+use super::client::DiskClient;
+use super::queue::{Batch, DiskQueue, Job};
+use crate::durable::record::CheckpointHead;
 use crate::durable::storage::{Storage, StorageError};
-use crate::engine::lock::lock;
 
 /// How long an idle disk is left alone before it is asked again how much space there is. One that is not
 /// idle is asked after each sync, which costs far more than the question.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Starts the thread.
-pub(super) fn spawn<N: Node>(
-    shared: Arc<Shared<N::Waiter>>,
+///
+/// # Errors
+/// If the system gives none.
+pub(in crate::engine) fn start<N: DiskClient>(
+    queue: &Arc<DiskQueue<N::Waiter>>,
     storage: Box<dyn Storage>,
     node: Arc<N>,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<()> {
+    let guard = PanicGuard(Arc::clone(queue));
     let run = move || {
-        let shared = Panicking(shared);
-        let mut checkpoint = None;
-        let mut worker = Worker { shared: Arc::clone(&shared.0), node, storage, is_full: false };
-        if let Err(error) = worker.run(&mut checkpoint) {
-            worker.shared.fail(error);
+        let mut worker =
+            Worker { queue: Arc::clone(&guard.0), node, storage, is_full: false, checkpoint: None };
+        if let Err(error) = worker.run() {
+            worker.queue.fail(error);
         }
-        shared.0.end(); // so that the checkpoint waits for nothing
-        if let Some(checkpoint) = checkpoint {
+        guard.0.end(); // so that the checkpoint waits for nothing
+        if let Some(checkpoint) = worker.checkpoint.take() {
             let _ = checkpoint.join(); // whoever uses the disk next must not find it at work
         }
     };
-    thread::Builder::new().name("kv-disk".to_owned()).spawn(run)
+    queue.set_thread(thread::Builder::new().name("kv-disk".to_owned()).spawn(run)?);
+    Ok(())
 }
 
 /// A thread that panics must not leave anybody waiting.
-struct Panicking<W>(Arc<Shared<W>>);
+struct PanicGuard<W>(Arc<DiskQueue<W>>);
 
-impl<W> Drop for Panicking<W> {
+impl<W> Drop for PanicGuard<W> {
     fn drop(&mut self) {
         if thread::panicking() {
             let source = "it has panicked".into();
@@ -49,103 +52,83 @@ impl<W> Drop for Panicking<W> {
     }
 }
 
-struct Worker<N: Node> {
-    shared: Arc<Shared<N::Waiter>>,
+struct Worker<N: DiskClient> {
+    queue: Arc<DiskQueue<N::Waiter>>,
     node: Arc<N>,
     storage: Box<dyn Storage>,
     is_full: bool,
+    /// The thread of the last checkpoint.
+    checkpoint: Option<JoinHandle<()>>,
 }
 
-impl<N: Node> Worker<N> {
+impl<N: DiskClient> Worker<N> {
     /// Until the node ends, or the disk fails.
-    fn run(&mut self, checkpoint: &mut Option<JoinHandle<()>>) -> Result<(), StorageError> {
+    fn run(&mut self) -> Result<(), StorageError> {
         self.look()?;
-        while let Some((jobs, last)) = self.next_jobs() {
-            let idle = jobs.is_empty();
-            self.execute(jobs, last, checkpoint)?;
+        while let Some(batch) = self.queue.next(LOOK_INTERVAL) {
+            let idle = batch.jobs.is_empty();
+            self.execute(batch)?;
             self.look()?;
             if idle {
                 // What nobody waits for, so that a start knows it, too.
                 self.storage.sync()?;
                 self.storage.rest()?;
             }
-            if !is_busy(checkpoint) && self.storage.wants_checkpoint() {
+            if !self.has_checkpoint_under_way() && self.storage.wants_checkpoint() {
                 self.node.want_checkpoint();
             }
         }
-        if lock(&self.shared.queue).error.is_some() {
+        if self.queue.has_failed() {
             return Ok(()); // a checkpoint has failed: nobody knows what the disk does with more
         }
         self.storage.sync()?;
         self.storage.rest()
     }
 
-    /// All that is queued, as soon as there is something, or nothing after a while; none at the end.
-    fn next_jobs(&self) -> Option<(VecDeque<Job<N::Waiter>>, u64)> {
-        let mut queue = lock(&self.shared.queue);
-        if queue.jobs.is_empty() && !queue.is_closed {
-            queue.rests = true;
-            let waited = self.shared.filled.wait_timeout(queue, LOOK_INTERVAL);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            queue.rests = false;
-        }
-        if queue.jobs.is_empty() && queue.is_closed {
-            queue.has_ended = true; // under the same lock: nothing is queued in vain
-            return None;
-        }
-        Some((std::mem::take(&mut queue.jobs), queue.queued))
-    }
-
-    fn execute(
-        &mut self,
-        jobs: VecDeque<Job<N::Waiter>>,
-        last: u64,
-        checkpoint: &mut Option<JoinHandle<()>>,
-    ) -> Result<(), StorageError> {
-        if jobs.is_empty() {
+    /// Writes, syncs once if anything needs it, and then releases those who waited.
+    fn execute(&mut self, batch: Batch<N::Waiter>) -> Result<(), StorageError> {
+        if batch.jobs.is_empty() {
             return Ok(());
         }
         let (mut waiters, mut must_sync) = (Vec::new(), false);
-        for job in jobs {
+        for job in batch.jobs {
             match job {
                 Job::Write { records, waiter, is_firm } => {
                     self.storage.append(records)?;
                     must_sync |= is_firm;
                     waiters.extend(waiter);
                 }
-                Job::Begin(_) if is_busy(checkpoint) || !self.storage.wants_checkpoint() => {} // asked for twice
-                Job::Begin(head) => {
-                    let (shared, node) = (Arc::clone(&self.shared), Arc::clone(&self.node));
-                    let begun = self.storage.begin_checkpoint(*head)?;
-                    let write = move || {
-                        let shared = Panicking(shared);
-                        checkpoint::write(&shared.0, &*node, begun);
-                    };
-                    let thread = thread::Builder::new().name("kv-checkpoint".to_owned()).spawn(write);
-                    let thread = thread.map_err(|error| StorageError {
-                        what: "cannot start a thread for a checkpoint".to_owned(),
-                        source: error.into(),
-                    });
-                    *checkpoint = Some(thread?);
-                }
-                Job::End => self.storage.end_checkpoint()?,
+                Job::BeginCheckpoint(head) => self.begin_checkpoint(*head)?,
+                Job::EndCheckpoint => self.storage.end_checkpoint()?,
             }
         }
         if must_sync {
             self.storage.sync()?;
         }
-        let (has_failed, is_watched) = {
-            let mut queue = lock(&self.shared.queue);
-            queue.done = last;
-            (queue.error.is_some(), queue.is_watched) // failed meanwhile, by a checkpoint
-        };
-        if is_watched {
-            self.shared.moved.notify_all();
-        }
-        if !has_failed && !waiters.is_empty() {
+        if self.queue.set_done(batch.last) && !waiters.is_empty() {
             self.node.release(waiters);
         }
         Ok(())
+    }
+
+    fn begin_checkpoint(&mut self, head: CheckpointHead) -> Result<(), StorageError> {
+        if self.has_checkpoint_under_way() || !self.storage.wants_checkpoint() {
+            return Ok(()); // asked for twice
+        }
+        let begun = self.storage.begin_checkpoint(head)?;
+        let (guard, node) = (PanicGuard(Arc::clone(&self.queue)), Arc::clone(&self.node));
+        let write = move || checkpoint::write(&guard.0, &*node, begun);
+        let thread = thread::Builder::new().name("kv-checkpoint".to_owned()).spawn(write);
+        let thread = thread.map_err(|error| StorageError {
+            what: "cannot start a thread for a checkpoint".to_owned(),
+            source: error.into(),
+        });
+        self.checkpoint = Some(thread?);
+        Ok(())
+    }
+
+    fn has_checkpoint_under_way(&self) -> bool {
+        self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Asks how much space there is, and tells the node if that is news.
@@ -157,8 +140,4 @@ impl<N: Node> Worker<N> {
         }
         Ok(())
     }
-}
-
-fn is_busy(checkpoint: &Option<JoinHandle<()>>) -> bool {
-    checkpoint.as_ref().is_some_and(|thread| !thread.is_finished())
 }

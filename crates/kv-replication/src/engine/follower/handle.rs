@@ -7,25 +7,25 @@ use kv_core::{Entry, NodeId};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::shared::{Behind, Core, Waiter};
+use super::core::FollowerCore;
+use super::durable::{DurableFollower, Waiter};
 use crate::config::FollowerConfig;
 use crate::durable::record::{Durable, Image};
 use crate::durable::storage::{Storage, StorageError};
 use crate::engine::clock::Clock;
-use crate::engine::disk::handle::Disk;
-use crate::engine::disk::queue::Written;
-use crate::engine::freshness::Freshness;
+use crate::engine::disk;
+use crate::engine::disk::queue::{DiskQueue, Written};
 use crate::engine::lock::lock;
 use crate::follower::{Adopted, Follower};
-use crate::protocol::message::{Reply, Request, Stage};
+use crate::protocol::message::{Reply, Request};
 
 /// A [`Follower`] that several tasks can use. Clones share it.
 #[derive(Clone, Debug)]
 pub struct FollowerHandle {
     clock: Clock,
-    core: Arc<Mutex<Core>>,
+    core: Arc<Mutex<FollowerCore>>,
     /// None on a node that keeps nothing but memory.
-    disk: Option<Arc<Owner>>,
+    disk: Option<Arc<DiskOwner>>,
 }
 
 /// The node has ended, or its disk has failed: nobody knows what became of the request.
@@ -35,7 +35,7 @@ pub struct Stopped;
 
 /// Ends the thread of the disk with the last handle.
 #[derive(Debug)]
-struct Owner(Disk<Waiter>);
+struct DiskOwner(Arc<DiskQueue<Waiter>>);
 
 impl FollowerHandle {
     /// A follower that has just started, without memory and without a disk. Draw `node` anew for every
@@ -43,7 +43,7 @@ impl FollowerHandle {
     #[must_use]
     pub fn new(node: NodeId, mut config: FollowerConfig) -> Self {
         config.durable = false; // nothing here writes records down
-        Self { clock: Clock::start(), core: Core::shared(Follower::new(node, config)), disk: None }
+        Self { clock: Clock::start(), core: FollowerCore::shared(Follower::new(node, config)), disk: None }
     }
 
     /// A follower with a disk, as the node that the disk knows. It answers nothing before the disk has
@@ -53,10 +53,11 @@ impl FollowerHandle {
     /// If the system gives no thread for the disk.
     pub fn restart(image: Image, mut config: FollowerConfig, storage: Box<dyn Storage>) -> io::Result<Self> {
         config.durable = true;
-        let core = Core::shared(Follower::restart(image, config));
-        let disk = Disk::new();
-        disk.start(storage, Arc::new(Behind { core: Arc::clone(&core), disk: disk.clone() }))?;
-        Ok(Self { clock: Clock::start(), core, disk: Some(Arc::new(Owner(disk))) })
+        let core = FollowerCore::shared(Follower::restart(image, config));
+        let disk = Arc::new(DiskQueue::new());
+        let client = DurableFollower { core: Arc::clone(&core), disk: Arc::clone(&disk) };
+        disk::worker::start(&disk, storage, Arc::new(client))?;
+        Ok(Self { clock: Clock::start(), core, disk: Some(Arc::new(DiskOwner(disk))) })
     }
 
     /// Answers a leader's request, as soon as what the answer promises is durable. What has been begun is
@@ -65,23 +66,7 @@ impl FollowerHandle {
     /// # Errors
     /// [`Stopped`]; the reply may be a [`Refusal`](crate::Refusal), as [`Follower::handle`] gives it.
     pub async fn request(&self, request: Request) -> Result<Reply, Stopped> {
-        let (is_from_leader, is_claim) = (request.head().is_some(), matches!(request, Request::Claim(_)));
-        // Before it has recovered, a leader does not know yet how much was committed.
-        let told = match &request {
-            Request::Append(append) if append.stage == Stage::Serving => Some(append.mark),
-            _ => None,
-        };
-        self.durably(|core| {
-            let done = core.follower.handle(request);
-            if is_from_leader && done.then.is_ok() {
-                if is_claim {
-                    core.freshness.new_leader();
-                }
-                core.hear(self.clock.now(), told);
-            }
-            done
-        })
-        .await
+        self.durably(|core| core.request(self.clock, request)).await
     }
 
     /// See [`Follower::adopt`].
@@ -89,7 +74,7 @@ impl FollowerHandle {
     /// # Errors
     /// [`Stopped`].
     pub async fn adopt(&self, entry: &Entry) -> Result<Adopted, Stopped> {
-        self.durably(|core| core.follower.adopt(entry)).await
+        self.durably(|core| core.adopt(entry)).await
     }
 
     /// See [`Follower::reset`].
@@ -97,16 +82,12 @@ impl FollowerHandle {
     /// # Errors
     /// [`Stopped`].
     pub async fn reset(&self) -> Result<(), Stopped> {
-        self.durably(|core| {
-            core.freshness = Freshness::default();
-            core.follower.reset()
-        })
-        .await
+        self.durably(FollowerCore::reset).await
     }
 
     /// See [`Follower::set_disk_full`]. The thread of its disk does so, too.
     pub fn set_disk_full(&self, full: bool) {
-        lock(&self.core).follower.set_disk_full(full);
+        lock(&self.core).set_disk_full(full);
     }
 
     /// Waits until its disk has failed: from then on nothing is acknowledged any more, and the process
@@ -134,7 +115,7 @@ impl FollowerHandle {
     }
 
     /// Does something, and gives the result when the records are durable.
-    async fn durably<R>(&self, act: impl FnOnce(&mut Core) -> Durable<R>) -> Result<R, Stopped> {
+    async fn durably<R>(&self, act: impl FnOnce(&mut FollowerCore) -> Durable<R>) -> Result<R, Stopped> {
         let (then, released) = {
             let mut core = lock(&self.core);
             let Durable { records, then } = act(&mut core);
@@ -150,7 +131,7 @@ impl FollowerHandle {
         Ok(then)
     }
 
-    pub(super) fn core(&self) -> &Mutex<Core> {
+    pub(super) fn core(&self) -> &Mutex<FollowerCore> {
         &self.core
     }
 
@@ -159,7 +140,7 @@ impl FollowerHandle {
     }
 }
 
-impl Drop for Owner {
+impl Drop for DiskOwner {
     fn drop(&mut self) {
         self.0.close();
     }

@@ -1,6 +1,7 @@
-//! A follower that is shared.
+//! A follower that several tasks share.
 
+mod core;
+mod durable;
 pub(crate) mod handle;
 mod read;
-mod shared;
 pub(super) mod status;

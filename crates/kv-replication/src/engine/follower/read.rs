@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use kv_core::{Item, Version};
 
+use super::core::{FollowerCore, FollowerGoal};
 use super::handle::FollowerHandle;
-use super::shared::{Core, Goal};
 use crate::engine::digest::{self, PAGE, PeerDigest};
 use crate::engine::lock::lock;
 use crate::engine::moment::{Moment, not_whole};
 use crate::engine::page::{Page, PageSize, Range};
 use crate::engine::read::{Level, Position, Read, ReadError, Seen, Want};
-use crate::engine::waits::{self, Look, WaitError};
+use crate::engine::waits::{self, Look, Progress, WaitError};
 use crate::follower::Follower;
 use crate::protocol::message::{ClusterId, Identity};
 
@@ -19,14 +19,14 @@ impl FollowerHandle {
     /// See [`Follower::local`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
-        lock(self.core()).follower.local(key).map(|item| Read(item.entry.clone()))
+        lock(self.core()).follower().local(key).map(|item| Read(item.entry.clone()))
     }
 
     /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment: nobody else can
     /// use the node meanwhile. [`FollowerHandle::page`] takes less at a time.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
-        lock(self.core()).follower.local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+        lock(self.core()).follower().local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
     }
 
     /// What `key` holds.
@@ -57,7 +57,7 @@ impl FollowerHandle {
     pub fn next_page(&self, range: &Range, size: PageSize, level: Level) -> Seen<Page> {
         let now = self.clock().now();
         let core = lock(self.core());
-        Seen { position: core.position(now), found: page(&core.follower, range, size, level) }
+        Seen { position: core.position(now), found: page(core.follower(), range, size, level) }
     }
 
     /// Where it stands.
@@ -71,8 +71,8 @@ impl FollowerHandle {
     /// leader had committed then; whether it came in time.
     pub async fn until_level(&self, timeout: Duration) -> bool {
         let since = self.clock().now();
-        let level = |core: &Core| {
-            if core.level_since(since) { Look::Done(()) } else { Look::Wait(Goal::LevelSince(since)) }
+        let level = |core: &FollowerCore| {
+            if core.level_since(since) { Look::Done(()) } else { Look::Wait(FollowerGoal::LevelSince(since)) }
         };
         waits::until(self.core(), timeout, level).await.is_ok()
     }
@@ -86,14 +86,14 @@ impl FollowerHandle {
             return Err(ReadError::NotLeader);
         }
         let goal = match want.level {
-            Level::Local => Goal::Mark(want.min_version),
-            Level::Committed | Level::Linearizable => Goal::WholeMark(want.min_version),
+            Level::Local => FollowerGoal::Mark(want.min_version),
+            Level::Committed | Level::Linearizable => FollowerGoal::WholeMark(want.min_version),
         };
-        let look = |core: &Core| {
-            if !waits::Core::has_reached(core, &goal) {
+        let look = |core: &FollowerCore| {
+            if !core.has_reached(&goal) {
                 return Look::Wait(goal);
             }
-            Look::Done(Seen { position: core.position(self.clock().now()), found: find(&core.follower) })
+            Look::Done(Seen { position: core.position(self.clock().now()), found: find(core.follower()) })
         };
         waits::until(self.core(), want.timeout, look).await.map_err(|error| match error {
             WaitError::TooMany => ReadError::TooManyWaiting,
@@ -116,21 +116,21 @@ impl FollowerHandle {
     /// Waits, at most for `timeout`, until `mark` is committed here, and gives the digest at exactly
     /// that mark.
     pub async fn digest(&self, mark: Version, timeout: Duration) -> PeerDigest {
-        let there = |core: &Core| {
-            if core.follower.mark() >= mark { Look::Done(()) } else { Look::Wait(Goal::Mark(mark)) }
+        let there = |core: &FollowerCore| {
+            if core.follower().mark() >= mark { Look::Done(()) } else { Look::Wait(FollowerGoal::Mark(mark)) }
         };
         // Whoever is not there in time says how far it is.
         let _ = waits::until(self.core(), timeout, there).await;
         let (identity, cluster) = self.member();
         let digest = digest::hash(|range| {
             let core = lock(self.core());
-            let settled = core.follower.mark() == mark && core.follower.holds().identity == identity;
-            settled.then(|| (mark, page(&core.follower, range, PAGE, Level::Committed)))
+            let settled = core.follower().mark() == mark && core.follower().holds().identity == identity;
+            settled.then(|| (mark, page(core.follower(), range, PAGE, Level::Committed)))
         })
         .await;
         let (promised, mark) = {
             let core = lock(self.core());
-            (core.follower.promised(), core.follower.mark())
+            (core.follower().promised(), core.follower().mark())
         };
         PeerDigest { identity, cluster, promised, mark, digest }
     }
@@ -147,11 +147,11 @@ impl FollowerHandle {
     /// # Errors
     /// [`ReadError::NotWhole`] if it was not in time: after a snapshot, until the commit mark has passed it.
     pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
-        let look = |core: &Core| match core.follower.whole_mark() {
+        let look = |core: &FollowerCore| match core.follower().whole_mark() {
             // What came without an epoch has no mark.
-            Some(0) if !core.follower.store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
-            Some(mark) => Look::Done(Ok(Moment::of(core.follower.store(), mark))),
-            None => Look::Wait(Goal::WholeMark(0)),
+            Some(0) if !core.follower().store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
+            Some(mark) => Look::Done(Ok(Moment::of(core.follower().store(), mark))),
+            None => Look::Wait(FollowerGoal::WholeMark(0)),
         };
         waits::until(self.core(), timeout, look).await.map_err(not_whole)?
     }

@@ -25,7 +25,7 @@ pub struct FollowerStatus {
     pub uptime: Duration,
     /// How long ago its leader spoke to it.
     pub last_heard: Option<Duration>,
-    /// How old what it shows may be: see [`Position::lag`](super::Position::lag).
+    /// How old what it shows may be: see [`Position::lag`](crate::engine::Position::lag).
     pub lag: Option<Duration>,
 }
 
@@ -36,13 +36,13 @@ impl FollowerHandle {
         let now = self.clock().now();
         let core = lock(self.core());
         FollowerStatus {
-            standing: core.follower.standing(),
-            watermark: core.follower.watermark(),
-            leader_mark: core.follower.leader_mark(),
+            standing: core.follower().standing(),
+            watermark: core.follower().watermark(),
+            leader_mark: core.follower().leader_mark(),
             durable: self.is_durable(),
-            keys: core.follower.store().len(),
+            keys: core.follower().store().len(),
             uptime: now.since_origin(),
-            last_heard: core.heard.map(|heard| now.since(heard)),
+            last_heard: core.heard().map(|heard| now.since(heard)),
             lag: core.position(now).lag,
         }
     }
@@ -50,12 +50,12 @@ impl FollowerHandle {
     /// What it would answer to a probe.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        lock(self.core()).follower.standing()
+        lock(self.core()).follower().standing()
     }
 
     /// What it holds.
     #[must_use]
     pub fn holds(&self) -> Held {
-        lock(self.core()).follower.holds()
+        lock(self.core()).follower().holds()
     }
 }

@@ -4,20 +4,22 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use kv_core::NodeId;
-use tokio::sync::Notify;
 
+use super::core::LeaderCore;
 use super::run;
-use super::shared::{Core, Shared};
+use super::running::RunningLeader;
 use crate::config::LeaderConfig;
 use crate::durable::record::Image;
 use crate::durable::storage::{Storage, StorageError};
 use crate::engine::alarm::Alarm;
 use crate::engine::clock::Clock;
-use crate::engine::disk::handle::Disk;
+use crate::engine::disk;
+use crate::engine::disk::queue::DiskQueue;
 use crate::engine::lock::lock;
 use crate::leader::Leader;
 use crate::leader::input::Input;
 use crate::protocol::message::ClusterId;
+use crate::protocol::time::Time;
 use crate::transport::Transport;
 
 /// A [`Leader`] that runs. Clones share it; it ends with the last one.
@@ -28,9 +30,7 @@ pub struct LeaderHandle {
 
 /// Ends the loop when nobody can ask the leader anything any more.
 #[derive(Debug)]
-struct Owner {
-    shared: Arc<Shared>,
-}
+struct Owner(Arc<RunningLeader>);
 
 impl LeaderHandle {
     /// Starts a leader without a disk on the current tokio runtime. Draw `node` and `cluster` anew for
@@ -76,22 +76,20 @@ impl LeaderHandle {
         transport: T,
         storage: Option<Box<dyn Storage>>,
     ) -> io::Result<Self> {
-        let disk = storage.as_ref().map(|_| Disk::new());
-        let core = Core::new(leader, disk.clone());
-        let wake = Arc::new(Notify::new());
-        let shared = Arc::new(Shared { clock: Clock::start(), core: Mutex::new(core), wake, disk });
-        if let (Some(disk), Some(storage)) = (&shared.disk, storage) {
-            disk.start(storage, Arc::clone(&shared))?;
+        let disk = storage.is_some().then(|| Arc::new(DiskQueue::new()));
+        let running = Arc::new(RunningLeader::new(leader, disk));
+        if let (Some(disk), Some(storage)) = (&running.disk, storage) {
+            disk::worker::start(disk, storage, Arc::clone(&running))?;
         }
-        let alarm = Alarm::spawn(shared.clock, Arc::clone(&shared.wake))?;
-        tokio::spawn(run::run(Arc::clone(&shared), alarm, Arc::new(transport)));
-        Ok(Self { owner: Arc::new(Owner { shared }) })
+        let alarm = Alarm::spawn(running.clock, Arc::clone(&running.wake))?;
+        tokio::spawn(run::run(Arc::clone(&running), alarm, Arc::new(transport)));
+        Ok(Self { owner: Arc::new(Owner(running)) })
     }
 
     /// Waits until its disk has failed: from then on nothing is acknowledged any more, and the process
     /// should end. A node without a disk waits for ever.
     pub async fn disk_failed(&self) -> Arc<StorageError> {
-        match &self.owner.shared.disk {
+        match &self.running().disk {
             Some(disk) => disk.failed().await,
             None => std::future::pending().await,
         }
@@ -103,43 +101,47 @@ impl LeaderHandle {
     /// # Errors
     /// [`StorageError`] if the disk has failed, now or before.
     pub fn close(&self) -> Result<(), Arc<StorageError>> {
-        self.owner.shared.disk.as_ref().map_or(Ok(()), Disk::finish)
+        self.running().disk.as_ref().map_or(Ok(()), |disk| disk.finish())
     }
 
     /// From now on writes are refused; those that have a version go on.
     pub fn drain(&self) {
-        self.owner.shared.handle(Input::Drain);
+        self.running().handle(Input::Drain);
     }
 
     /// Its own disk has run full, or has space again: see [`Input::Disk`].
     pub fn set_disk_full(&self, full: bool) {
-        self.owner.shared.handle(Input::Disk { full });
+        self.running().handle(Input::Disk { full });
     }
 
     /// The clock of its deadlines.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.owner.shared.clock
+        self.running().clock
     }
 
-    /// Something was handed to the machine.
-    pub(super) fn wake(&self) {
-        self.owner.shared.wake.notify_one();
+    pub(super) fn core(&self) -> &Mutex<LeaderCore> {
+        &self.running().core
     }
 
-    pub(super) fn core(&self) -> &Mutex<Core> {
-        &self.owner.shared.core
+    /// Hands something to the machine.
+    pub(super) fn change<R>(&self, act: impl FnOnce(&mut LeaderCore, Time) -> R) -> R {
+        self.running().change(act)
     }
 
+    /// Asks the machine something, which changes nothing.
     pub(super) fn look<R>(&self, question: impl FnOnce(&Leader) -> R) -> R {
-        question(&lock(self.core()).leader)
+        question(lock(self.core()).leader())
+    }
+
+    fn running(&self) -> &RunningLeader {
+        &self.owner.0
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        lock(&self.shared.core).ended = true;
-        self.shared.wake.notify_one();
-        self.shared.disk.iter().for_each(Disk::close);
+        self.0.change(|core, _| core.end());
+        self.0.disk.iter().for_each(|disk| disk.close());
     }
 }

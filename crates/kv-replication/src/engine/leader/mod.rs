@@ -1,8 +1,9 @@
 //! A leader at work.
 
+mod core;
 pub(super) mod handle;
 mod read;
 mod run;
-mod shared;
+mod running;
 pub(super) mod status;
 mod write;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kv_core::Digest;
 
+use super::core::{LeaderCore, LeaderGoal};
 use super::handle::LeaderHandle;
-use super::shared::{Core, Goal};
 use crate::engine::digest::{self, PAGE};
 use crate::engine::moment::{Moment, not_whole};
 use crate::engine::page::{Page, PageSize, Range};
@@ -58,12 +58,12 @@ impl LeaderHandle {
     /// in time.
     pub async fn until_level(&self, timeout: Duration) -> bool {
         let mut goal = None;
-        let level = |core: &Core| {
-            if core.leader.problem().is_some() {
-                return Look::Wait(Goal::Started);
+        let level = |core: &LeaderCore| {
+            if core.leader().problem().is_some() {
+                return Look::Wait(LeaderGoal::Started);
             }
-            let goal = *goal.get_or_insert(core.leader.assigned());
-            if core.leader.mark() >= goal { Look::Done(()) } else { Look::Wait(Goal::Mark(goal)) }
+            let goal = *goal.get_or_insert(core.leader().assigned());
+            if core.leader().mark() >= goal { Look::Done(()) } else { Look::Wait(LeaderGoal::Mark(goal)) }
         };
         waits::until(self.core(), timeout, level).await.is_ok()
     }
@@ -78,10 +78,10 @@ impl LeaderHandle {
             self.confirm(before + want.timeout).await?;
             want.timeout = want.timeout.saturating_sub(self.clock().now().since(before));
         }
-        let look = |core: &Core| match core.leader.problem() {
+        let look = |core: &LeaderCore| match core.leader().problem() {
             Some(problem) => Look::Done(Err(ReadError::Recovering(problem))),
-            None if core.leader.mark() < want.min_version => Look::Wait(Goal::Mark(want.min_version)),
-            None => Look::Done(Ok(Seen { position: position(&core.leader), found: find(&core.leader) })),
+            None if core.leader().mark() < want.min_version => Look::Wait(LeaderGoal::Mark(want.min_version)),
+            None => Look::Done(Ok(Seen { position: position(core.leader()), found: find(core.leader()) })),
         };
         match waits::until(self.core(), want.timeout, look).await {
             Ok(seen) => seen,
@@ -123,15 +123,19 @@ impl LeaderHandle {
     /// [`ReadError`]; [`ReadError::NotWhole`] if there was no such moment in time, as may be with simulated
     /// delays.
     pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
-        let look = |core: &Core| {
-            let leader = &core.leader;
+        let look = |core: &LeaderCore| {
+            let leader = core.leader();
             if let Some(problem) = leader.problem() {
                 return Look::Done(Err(ReadError::Recovering(problem)));
             }
             if leader.newest_committed() > leader.mark() {
                 // Once another leader has taken over, nothing fills the gap any more.
                 let waits = leader.phase() == Phase::Serving;
-                return if waits { Look::Wait(Goal::Whole) } else { Look::Done(Err(ReadError::NotWhole)) };
+                return if waits {
+                    Look::Wait(LeaderGoal::Whole)
+                } else {
+                    Look::Done(Err(ReadError::NotWhole))
+                };
             }
             Look::Done(Ok(Moment::of(leader.store(), leader.mark())))
         };

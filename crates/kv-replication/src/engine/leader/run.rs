@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::task::AbortHandle;
-
-use super::shared::Shared;
+use super::running::RunningLeader;
 use crate::engine::alarm::Alarm;
 use crate::engine::lock::lock;
 use crate::engine::waits;
@@ -17,54 +15,41 @@ use crate::transport::Transport;
 
 /// The loop. On a runtime of one thread it runs after the tasks that woke it, so that all they have
 /// brought is sent together; on several threads what has come by then is.
-pub(super) async fn run<T: Transport>(shared: Arc<Shared>, alarm: Alarm, transport: Arc<T>) {
-    while let Some(timeout) = turn(&shared, &transport) {
+pub(super) async fn run<T: Transport>(running: Arc<RunningLeader>, alarm: Alarm, transport: Arc<T>) {
+    while let Some(timeout) = turn(&running, &transport) {
         if let Some(at) = timeout {
             alarm.set(at);
         }
-        shared.wake.notified().await;
+        running.wake.notified().await;
     }
 }
 
 /// Does everything that there is to do now, and says when there is more; none if the leader has ended.
-fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option<Time>> {
+fn turn<T: Transport>(running: &Arc<RunningLeader>, transport: &Arc<T>) -> Option<Option<Time>> {
     let mut events = Vec::new();
-    let mut core = lock(&shared.core);
-    if core.ended {
-        core.attempts.values().for_each(AbortHandle::abort);
+    let mut core = lock(&running.core);
+    if core.has_ended() {
+        core.cancel_all_attempts();
         return None;
     }
-    let now = shared.clock.now();
-    core.leader.handle(now, Input::Tick);
-    while let Some(output) = core.leader.poll_output(now) {
+    let (now, disk) = (running.clock.now(), running.disk.as_deref());
+    core.handle(now, Input::Tick);
+    while let Some(output) = core.poll_output(now) {
         match output {
             Output::Send { attempt, follower, request } => {
-                let sending = send(Arc::clone(shared), Arc::clone(transport), attempt, follower, request);
+                let sending = send(Arc::clone(running), Arc::clone(transport), attempt, follower, request);
                 // The attempt ends under the lock that is held here, so after it has been noted.
-                core.attempts.insert(attempt, tokio::spawn(sending).abort_handle());
+                core.begin_attempt(attempt, tokio::spawn(sending).abort_handle());
             }
-            Output::Cancel { attempt } => {
-                if let Some(sending) = core.attempts.remove(&attempt) {
-                    sending.abort();
-                }
-            }
-            Output::Answer { id, result } => {
-                // Nobody may be waiting any more: the write goes on without them.
-                if let Some(waiter) = core.waiters.remove(&id) {
-                    let _ = waiter.send(result);
-                }
-            }
-            Output::Confirmed { id, result } => {
-                if let Some(reader) = core.readers.remove(&id) {
-                    let _ = reader.send(result); // nobody may be waiting any more
-                }
-            }
-            Output::Persist { id, records } => core.persist(now, id, records),
+            Output::Cancel { attempt } => core.cancel_attempt(attempt),
+            Output::Answer { id, result } => core.answer(id, result),
+            Output::Confirmed { id, result } => core.confirm_answer(id, result),
+            Output::Persist { id, records } => core.persist(now, disk, id, records),
             Output::Event(event) => events.push(event),
         }
     }
-    core.begin_checkpoint();
-    let timeout = core.leader.poll_timeout();
+    core.begin_checkpoint(disk);
+    let timeout = core.poll_timeout();
     waits::release(&mut *core);
     drop(core);
     // A log that blocks must not block the leader.
@@ -72,23 +57,19 @@ fn turn<T: Transport>(shared: &Arc<Shared>, transport: &Arc<T>) -> Option<Option
     Some(timeout)
 }
 
+/// The task of one request: brings it to the follower, and what comes back to the machine.
 async fn send<T: Transport>(
-    shared: Arc<Shared>,
+    running: Arc<RunningLeader>,
     transport: Arc<T>,
     attempt: AttemptId,
     follower: usize,
     request: Request,
 ) {
-    let result = transport.send(follower, request).await;
-    let mut core = lock(&shared.core);
-    core.attempts.remove(&attempt);
-    let input = match result {
+    let input = match transport.send(follower, request).await {
         Ok(reply) => Input::Reply { attempt, reply },
         Err(error) => Input::Failed { attempt, error: error.to_string() },
     };
-    core.leader.handle(shared.clock.now(), input);
-    drop(core);
-    shared.wake.notify_one();
+    running.change(|core, now| core.end_attempt(now, attempt, input));
 }
 
 fn log_event(event: &Event) {
