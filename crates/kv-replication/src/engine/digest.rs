@@ -44,3 +44,33 @@ pub(super) async fn hash(mut next: impl FnMut(&Range) -> Option<(Version, Page)>
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kv_core::{Command, Key, NodeId};
+
+    use super::*;
+    use crate::engine::read::Read;
+
+    /// One page for each key; the node is at `marks` when they are read.
+    async fn hashed(keys: &[&str], marks: &[Version]) -> Option<Digest> {
+        let mut marks = marks.iter().copied();
+        hash(|range| {
+            let index = range.after.as_ref().map_or(0, |after| after.parse::<usize>().unwrap());
+            let command = Command::put(Key::parse(keys[index]).unwrap(), b"v").unwrap();
+            let entry = command.into_entry(Epoch { counter: 1, node: NodeId(1) }, index as Version + 1);
+            let next = (index + 1 < keys.len()).then(|| (index + 1).to_string());
+            Some((marks.next()?, Page { reads: vec![Read::from(entry)], next }))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_node_that_moves_on_between_two_pages_has_no_digest() {
+        let all = hashed(&["a", "b", "c"], &[3, 3, 3]).await.unwrap();
+        assert_eq!((all.mark, all.keys), (3, 3));
+        assert_ne!(hashed(&["a", "b", "d"], &[3, 3, 3]).await.unwrap().hash, all.hash);
+        assert_eq!(hashed(&["a", "b", "c"], &[3, 3, 4]).await, None);
+        assert_eq!(hashed(&["a", "b", "c"], &[3, 3]).await, None, "it does not serve any more");
+    }
+}

@@ -51,7 +51,7 @@ impl Page {
             passed += 1;
             if let Some(item) = item {
                 bytes += item.entry.frame().len();
-                page.reads.push(Read(item.entry.clone()));
+                page.reads.push(Read::from(item.entry.clone()));
             }
         }
         page

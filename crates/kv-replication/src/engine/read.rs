@@ -9,7 +9,7 @@ use crate::leader::problem::{ConfirmError, StartProblem};
 
 /// What a key holds. Shares the memory of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read(pub(super) Entry);
+pub struct Read(Entry);
 
 /// Which entries a read sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

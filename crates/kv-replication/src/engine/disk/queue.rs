@@ -270,3 +270,89 @@ impl<W> fmt::Debug for DiskQueue<W> {
         f.debug_struct("DiskQueue").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_PATIENCE: Duration = Duration::ZERO;
+
+    fn queue() -> DiskQueue<&'static str> {
+        DiskQueue::new()
+    }
+
+    fn firm() -> Vec<Record> {
+        vec![Record::Wipe]
+    }
+
+    fn lazy() -> Vec<Record> {
+        vec![Record::Mark(1)]
+    }
+
+    fn broken() -> StorageError {
+        StorageError { what: "a test".to_owned(), source: "broken".into() }
+    }
+
+    #[test]
+    fn only_what_is_firm_or_comes_after_it_waits() {
+        let queue = queue();
+        assert_eq!(queue.write(Vec::new(), "nothing"), Written::Done("nothing"));
+        assert_eq!(queue.write(lazy(), "lazy"), Written::Done("lazy"));
+        assert_eq!(queue.write(firm(), "firm"), Written::Queued);
+        assert_eq!(queue.write(lazy(), "behind it"), Written::Queued);
+        assert_eq!(queue.write(Vec::new(), "behind it"), Written::Queued);
+        let batch = queue.next(NO_PATIENCE).unwrap();
+        assert_eq!(batch.jobs.len(), 4, "what has no records and nobody waits for is no job");
+        assert_eq!(queue.write(Vec::new(), "not synced yet"), Written::Queued);
+        assert!(queue.set_done(batch.last));
+        assert_eq!(queue.write(Vec::new(), "nothing"), Written::Done("nothing"));
+    }
+
+    #[test]
+    fn what_was_queued_before_the_close_is_done_and_nothing_after_the_end() {
+        let queue = queue();
+        assert_eq!(queue.write(firm(), "before"), Written::Queued);
+        queue.close();
+        assert_eq!(queue.write(firm(), "before the end"), Written::Queued);
+        assert_eq!(queue.next(NO_PATIENCE).unwrap().jobs.len(), 2);
+        assert!(queue.next(NO_PATIENCE).is_none());
+        assert_eq!(queue.write(firm(), "after"), Written::Never);
+    }
+
+    #[test]
+    fn a_failure_lets_go_of_those_who_wait_and_nobody_is_told_success() {
+        let queue = DiskQueue::new();
+        let waiter = Arc::new(());
+        assert!(matches!(queue.write(firm(), Arc::clone(&waiter)), Written::Queued));
+        let batch = queue.next(NO_PATIENCE).unwrap();
+        assert!(matches!(queue.write(firm(), Arc::clone(&waiter)), Written::Queued));
+        queue.fail(broken());
+        assert!(!queue.set_done(batch.last));
+        drop(batch);
+        assert_eq!(Arc::strong_count(&waiter), 1);
+        queue.fail(StorageError { what: "later".to_owned(), source: "broken".into() });
+        assert_eq!(queue.finish().unwrap_err().what, "a test", "the first error is the one that is told");
+    }
+
+    #[test]
+    fn a_checkpoint_waits_for_all_that_was_queued_before_it_or_for_the_end() {
+        let queue = queue();
+        assert_eq!(queue.write(firm(), "before"), Written::Queued);
+        std::thread::scope(|scope| {
+            let synced = scope.spawn(|| queue.sync());
+            let patience = Duration::from_secs(10);
+            let mut jobs = 0;
+            while jobs < 2 {
+                let batch = queue.next(patience).unwrap();
+                jobs += batch.jobs.len();
+                assert!(queue.set_done(batch.last));
+            }
+            assert!(synced.join().unwrap());
+            let synced = scope.spawn(|| queue.sync());
+            assert_eq!(queue.next(patience).unwrap().jobs.len(), 1);
+            queue.end();
+            assert!(!synced.join().unwrap());
+        });
+        assert!(!queue.sync(), "after the end there is nothing to wait for");
+    }
+}

@@ -122,3 +122,60 @@ impl Progress for FollowerCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kv_core::{Epoch, NodeId};
+
+    use super::*;
+    use crate::config::FollowerConfig;
+    use crate::engine::lock::lock;
+    use crate::protocol::group::Group;
+    use crate::protocol::message::{Append, Claim, ClusterId, Head, Identity};
+
+    const NODE: NodeId = NodeId(1);
+
+    fn head(core: &FollowerCore, counter: u64) -> Head {
+        let Identity { node, resets } = core.follower().holds().identity;
+        let epoch = Epoch { counter, node: NodeId(9) };
+        Head { to: Identity { node, resets }, cluster: ClusterId(7), epoch }
+    }
+
+    fn claim(core: &FollowerCore, counter: u64) -> Request {
+        let head = head(core, counter);
+        let group = Group { since: head.epoch, write: 1, followers: vec!["one".to_owned()] };
+        Request::Claim(Claim { head, renames: None, groups: Arc::new(vec![group]) })
+    }
+
+    fn append(core: &FollowerCore, counter: u64, stage: Stage) -> Request {
+        let head = head(core, counter);
+        Request::Append(Append { head, stage, counted: true, mark: 0, entries: Vec::new() })
+    }
+
+    fn ask(core: &mut FollowerCore, clock: Clock, request: Request) -> bool {
+        core.request(clock, request).then.is_ok()
+    }
+
+    #[test]
+    fn only_the_leader_that_it_has_promised_is_heard_and_only_one_that_serves_makes_it_level() {
+        let core = FollowerCore::shared(Follower::new(NODE, FollowerConfig::default()));
+        let (mut core, clock) = (lock(&core), Clock::start());
+        assert!(ask(&mut core, clock, Request::Probe));
+        assert_eq!(core.heard(), None, "a probe may come from anybody");
+        let request = claim(&core, 2);
+        assert!(ask(&mut core, clock, request));
+        let heard = core.heard();
+        assert!(heard.is_some());
+        let request = append(&core, 1, Stage::Serving);
+        assert!(!ask(&mut core, clock, request));
+        assert_eq!(core.heard(), heard, "one that is refused was not heard");
+        let request = append(&core, 2, Stage::Recovering);
+        assert!(ask(&mut core, clock, request));
+        assert_eq!(core.position(clock.now()).lag, None, "it does not know yet what was committed");
+        let request = append(&core, 2, Stage::Serving);
+        assert!(ask(&mut core, clock, request));
+        assert!(core.position(clock.now()).lag.is_some());
+        let _ = core.reset();
+        assert_eq!(core.position(clock.now()).lag, None, "after a reset it has been level with nobody");
+    }
+}

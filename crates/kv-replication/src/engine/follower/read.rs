@@ -1,4 +1,4 @@
-//! Reading from a follower.
+//! Reading from a follower: one key, a page, all keys at one version, or their digest.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ impl FollowerHandle {
     /// See [`Follower::local`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
-        lock(self.core()).follower().local(key).map(|item| Read(item.entry.clone()))
+        lock(self.core()).follower().local(key).map(|item| Read::from(item.entry.clone()))
     }
 
     /// Everything that [`FollowerHandle::get`] would show, in key order, at one moment: nobody else can
     /// use the node meanwhile. [`FollowerHandle::page`] takes less at a time.
     #[must_use]
     pub fn dump(&self) -> Vec<Read> {
-        lock(self.core()).follower().local_scan().map(|(_, item)| Read(item.entry.clone())).collect()
+        lock(self.core()).follower().local_scan().map(|(_, item)| Read::from(item.entry.clone())).collect()
     }
 
     /// What `key` holds.
@@ -39,7 +39,7 @@ impl FollowerHandle {
                 Level::Local => follower.local(key),
                 Level::Committed | Level::Linearizable => follower.store().get(key),
             };
-            item.map(|item| Read(item.entry.clone()))
+            item.map(|item| Read::from(item.entry.clone()))
         };
         self.when_ready(want, find).await
     }
@@ -77,6 +77,42 @@ impl FollowerHandle {
         waits::until(self.core(), timeout, level).await.is_ok()
     }
 
+    /// Gives all that is known to be committed, as soon as it is the state of one version.
+    ///
+    /// # Errors
+    /// [`ReadError::NotWhole`] if it was not in time: after a snapshot, until the commit mark has passed it.
+    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
+        let look = |core: &FollowerCore| match core.follower().whole_mark() {
+            // What came without an epoch has no mark.
+            Some(0) if !core.follower().store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
+            Some(mark) => Look::Done(Ok(Moment::of(core.follower().store(), mark))),
+            None => Look::Wait(FollowerGoal::WholeMark(0)),
+        };
+        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
+    }
+
+    /// Waits, at most for `timeout`, until `mark` is committed here, and gives the digest at exactly
+    /// that mark.
+    pub async fn digest(&self, mark: Version, timeout: Duration) -> PeerDigest {
+        let there = |core: &FollowerCore| {
+            if core.follower().mark() >= mark { Look::Done(()) } else { Look::Wait(FollowerGoal::Mark(mark)) }
+        };
+        // Whoever is not there in time says how far it is.
+        let _ = waits::until(self.core(), timeout, there).await;
+        let (identity, cluster) = self.member();
+        let digest = digest::hash(|range| {
+            let core = lock(self.core());
+            let settled = core.follower().mark() == mark && core.follower().holds().identity == identity;
+            settled.then(|| (mark, page(core.follower(), range, PAGE, Level::Committed)))
+        })
+        .await;
+        let (promised, mark) = {
+            let core = lock(self.core());
+            (core.follower().promised(), core.follower().mark())
+        };
+        PeerDigest { identity, cluster, promised, mark, digest }
+    }
+
     async fn when_ready<R>(
         &self,
         want: Want,
@@ -100,40 +136,6 @@ impl FollowerHandle {
             WaitError::TimedOut => ReadError::Stale { wanted: want.min_version, position: self.position() },
         })
     }
-}
-
-pub(super) fn page(follower: &Follower, range: &Range, size: PageSize, level: Level) -> Page {
-    let after = range.after.as_deref();
-    match level {
-        Level::Local => Page::fill(follower.local_range(&range.prefix, after), size),
-        Level::Committed | Level::Linearizable => {
-            Page::fill(follower.store().entries(&range.prefix, after), size)
-        }
-    }
-}
-
-impl FollowerHandle {
-    /// Waits, at most for `timeout`, until `mark` is committed here, and gives the digest at exactly
-    /// that mark.
-    pub async fn digest(&self, mark: Version, timeout: Duration) -> PeerDigest {
-        let there = |core: &FollowerCore| {
-            if core.follower().mark() >= mark { Look::Done(()) } else { Look::Wait(FollowerGoal::Mark(mark)) }
-        };
-        // Whoever is not there in time says how far it is.
-        let _ = waits::until(self.core(), timeout, there).await;
-        let (identity, cluster) = self.member();
-        let digest = digest::hash(|range| {
-            let core = lock(self.core());
-            let settled = core.follower().mark() == mark && core.follower().holds().identity == identity;
-            settled.then(|| (mark, page(core.follower(), range, PAGE, Level::Committed)))
-        })
-        .await;
-        let (promised, mark) = {
-            let core = lock(self.core());
-            (core.follower().promised(), core.follower().mark())
-        };
-        PeerDigest { identity, cluster, promised, mark, digest }
-    }
 
     fn member(&self) -> (Identity, Option<ClusterId>) {
         let standing = self.standing();
@@ -141,18 +143,12 @@ impl FollowerHandle {
     }
 }
 
-impl FollowerHandle {
-    /// Gives all that is known to be committed, as soon as it is the state of one version.
-    ///
-    /// # Errors
-    /// [`ReadError::NotWhole`] if it was not in time: after a snapshot, until the commit mark has passed it.
-    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
-        let look = |core: &FollowerCore| match core.follower().whole_mark() {
-            // What came without an epoch has no mark.
-            Some(0) if !core.follower().store().is_empty() => Look::Done(Err(ReadError::NotWhole)),
-            Some(mark) => Look::Done(Ok(Moment::of(core.follower().store(), mark))),
-            None => Look::Wait(FollowerGoal::WholeMark(0)),
-        };
-        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
+fn page(follower: &Follower, range: &Range, size: PageSize, level: Level) -> Page {
+    let after = range.after.as_deref();
+    match level {
+        Level::Local => Page::fill(follower.local_range(&range.prefix, after), size),
+        Level::Committed | Level::Linearizable => {
+            Page::fill(follower.store().entries(&range.prefix, after), size)
+        }
     }
 }

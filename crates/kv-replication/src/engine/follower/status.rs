@@ -1,4 +1,4 @@
-//! What a follower shows to those who watch it.
+//! The state of a follower, for those who watch it.
 
 use std::time::Duration;
 

@@ -198,3 +198,77 @@ impl Progress for LeaderCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{Key, NodeId};
+
+    use super::*;
+    use crate::config::LeaderConfig;
+    use crate::protocol::message::ClusterId;
+    use crate::protocol::quorum::Quorum;
+
+    fn core() -> LeaderCore {
+        let config = LeaderConfig::new(Quorum::new(1, 1).unwrap());
+        LeaderCore::new(Leader::new(NodeId(1), ClusterId(1), config))
+    }
+
+    #[test]
+    fn each_answer_goes_to_the_one_who_asked() {
+        let mut core = core();
+        let deadline = Time::ZERO + Duration::from_secs(1);
+        let mut write = || {
+            let command = Command::put(Key::parse("k").unwrap(), b"v").unwrap();
+            core.write(Time::ZERO, command, None, deadline)
+        };
+        let (mut first, gone, mut third) = (write(), write(), write());
+        drop(gone);
+        let mut confirmed = core.confirm(Time::ZERO, deadline);
+        core.answer(WriteId(1), Err(WriteError::Draining));
+        core.answer(WriteId(2), Err(WriteError::DiskFull));
+        core.answer(WriteId(2), Err(WriteError::Draining));
+        core.confirm_answer(ReadId(0), Ok(7));
+        assert!(first.try_recv().is_err(), "nothing was said to the first");
+        assert!(matches!(third.try_recv(), Ok(Err(WriteError::DiskFull))));
+        assert_eq!(confirmed.try_recv().unwrap().ok(), Some(7));
+    }
+
+    #[test]
+    fn a_leader_without_a_disk_has_written_its_records_at_once() {
+        let mut core = core();
+        core.handle(Time::ZERO, Input::Tick);
+        while let Some(output) = core.poll_output(Time::ZERO) {
+            if let Output::Persist { id, records } = output {
+                assert_eq!(records, []);
+                core.persist(Time::ZERO, None, id, records);
+            }
+        }
+        assert!(core.want_checkpoint());
+        assert!(!core.want_checkpoint(), "that is no news");
+        core.begin_checkpoint(None);
+        assert!(!core.want_checkpoint(), "it is wanted still");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_leader_aborts_what_is_under_way() {
+        let mut core = core();
+        let tasks: Vec<_> = (0..3).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
+        for (attempt, task) in (0..).zip(&tasks) {
+            core.begin_attempt(AttemptId(attempt), task.abort_handle());
+        }
+        core.end_attempt(Time::ZERO, AttemptId(0), Input::Tick);
+        core.cancel_attempt(AttemptId(1));
+        core.end();
+        assert!(core.has_ended());
+        core.cancel_all_attempts();
+        let mut tasks = tasks.into_iter();
+        let ended = tasks.next().unwrap();
+        for task in tasks {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert!(!ended.is_finished(), "one that has come to its end is left alone");
+        ended.abort();
+    }
+}

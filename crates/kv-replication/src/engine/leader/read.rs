@@ -1,4 +1,5 @@
-//! Reading from a leader: committed entries only.
+//! Reading from a leader: one key, a page, all keys at one version, or their digest. It shows nothing but what
+//! is committed.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ impl LeaderHandle {
     /// which [`LeaderHandle::read`] would tell.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Read> {
-        self.look(|leader| leader.store().get(key).map(|item| Read(item.entry.clone())))
+        self.look(|leader| leader.store().get(key).map(|item| Read::from(item.entry.clone())))
     }
 
     /// What `key` holds.
@@ -30,7 +31,7 @@ impl LeaderHandle {
     /// # Errors
     /// [`ReadError`].
     pub async fn read(&self, key: &str, want: Want) -> Result<Seen<Option<Read>>, ReadError> {
-        let find = |leader: &Leader| leader.store().get(key).map(|item| Read(item.entry.clone()));
+        let find = |leader: &Leader| leader.store().get(key).map(|item| Read::from(item.entry.clone()));
         self.when_ready(want, find).await
     }
 
@@ -68,6 +69,43 @@ impl LeaderHandle {
         waits::until(self.core(), timeout, level).await.is_ok()
     }
 
+    /// Waits until everything that is committed is at or below the commit mark, and gives all of it.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::NotWhole`] if there was no such moment in time, as may be with simulated
+    /// delays.
+    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
+        let look = |core: &LeaderCore| {
+            let leader = core.leader();
+            if let Some(problem) = leader.problem() {
+                return Look::Done(Err(ReadError::Recovering(problem)));
+            }
+            if leader.newest_committed() > leader.mark() {
+                // Once another leader has taken over, nothing fills the gap any more.
+                let waits = leader.phase() == Phase::Serving;
+                return if waits {
+                    Look::Wait(LeaderGoal::Whole)
+                } else {
+                    Look::Done(Err(ReadError::NotWhole))
+                };
+            }
+            Look::Done(Ok(Moment::of(leader.store(), leader.mark())))
+        };
+        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
+    }
+
+    /// The digest of all that it has written; none if a write was under way meanwhile, or if it does not
+    /// serve. It reads every key: seconds, for tens of millions.
+    pub async fn digest(&self) -> Option<Digest> {
+        digest::hash(|range| {
+            self.look(|leader| {
+                let settled = leader.phase() == Phase::Serving && leader.mark() == leader.assigned();
+                settled.then(|| (leader.mark(), page(leader, range, PAGE)))
+            })
+        })
+        .await
+    }
+
     async fn when_ready<R>(
         &self,
         mut want: Want,
@@ -93,52 +131,11 @@ impl LeaderHandle {
     }
 }
 
-pub(super) fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
+fn page(leader: &Leader, range: &Range, size: PageSize) -> Page {
     Page::fill(leader.store().entries(&range.prefix, range.after.as_deref()), size)
 }
 
 fn position(leader: &Leader) -> Position {
     let (version, mark) = (leader.newest_committed(), leader.mark());
     Position { version, mark, is_leader: true, epoch: leader.epoch(), lag: None }
-}
-
-impl LeaderHandle {
-    /// The digest of all that it has written; none if a write was under way meanwhile, or if it does not
-    /// serve. It reads every key: seconds, for tens of millions.
-    pub async fn digest(&self) -> Option<Digest> {
-        digest::hash(|range| {
-            self.look(|leader| {
-                let settled = leader.phase() == Phase::Serving && leader.mark() == leader.assigned();
-                settled.then(|| (leader.mark(), page(leader, range, PAGE)))
-            })
-        })
-        .await
-    }
-}
-
-impl LeaderHandle {
-    /// Waits until everything that is committed is at or below the commit mark, and gives all of it.
-    ///
-    /// # Errors
-    /// [`ReadError`]; [`ReadError::NotWhole`] if there was no such moment in time, as may be with simulated
-    /// delays.
-    pub async fn moment(&self, timeout: Duration) -> Result<Moment, ReadError> {
-        let look = |core: &LeaderCore| {
-            let leader = core.leader();
-            if let Some(problem) = leader.problem() {
-                return Look::Done(Err(ReadError::Recovering(problem)));
-            }
-            if leader.newest_committed() > leader.mark() {
-                // Once another leader has taken over, nothing fills the gap any more.
-                let waits = leader.phase() == Phase::Serving;
-                return if waits {
-                    Look::Wait(LeaderGoal::Whole)
-                } else {
-                    Look::Done(Err(ReadError::NotWhole))
-                };
-            }
-            Look::Done(Ok(Moment::of(leader.store(), leader.mark())))
-        };
-        waits::until(self.core(), timeout, look).await.map_err(not_whole)?
-    }
 }

@@ -1,4 +1,4 @@
-//! What a leader shows to those who watch it.
+//! The state of a leader, for those who watch it.
 
 use std::time::Duration;
 
