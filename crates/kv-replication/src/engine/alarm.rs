@@ -8,12 +8,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Clock, lock};
+use super::clock::Clock;
+use super::lock::lock;
 use crate::protocol::time::Time;
 
 /// Rings `wake` at the time it is set to. Ends its thread when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(super) struct Alarm {
     shared: Arc<Shared>,
 }
 
@@ -31,7 +32,7 @@ enum State {
 }
 
 impl Alarm {
-    pub(crate) fn spawn(clock: Clock, wake: Arc<Notify>) -> io::Result<Self> {
+    pub(super) fn spawn(clock: Clock, wake: Arc<Notify>) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::new(State::Idle), changed: Condvar::new() });
         let sleeper = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -41,7 +42,7 @@ impl Alarm {
     }
 
     /// Rings at `at` or before. An earlier time that is set already stays: one ring too many is harmless.
-    pub(crate) fn set(&self, at: Time) {
+    pub(super) fn set(&self, at: Time) {
         let mut state = lock(&self.shared.state);
         if matches!(*state, State::Set(earlier) if earlier <= at) {
             return;

@@ -3,20 +3,13 @@
 //! A page is read under the node's lock and hashed outside of it, then others have a turn. If the node
 //! has moved on between two pages, what was hashed belongs to no moment, and there is no digest.
 
-use std::time::Duration;
-
 use kv_core::{Digest, Digester, Epoch, Version};
 
-use super::follower::{Core, Goal};
-use super::leader_reads;
-use super::read::{Level, Page, PageSize, Range};
-use super::waits::{self, Look};
-use super::{FollowerHandle, LeaderHandle, follower_reads, lock};
-use crate::leader::phase::Phase;
+use super::page::{Page, PageSize, Range};
 use crate::protocol::message::{ClusterId, Identity};
 
 /// What is hashed between two looks at the node: a fraction of a millisecond.
-const PAGE: PageSize = PageSize { entries_max: 512, bytes_max: 256 << 10 };
+pub(super) const PAGE: PageSize = PageSize { entries_max: 512, bytes_max: 256 << 10 };
 
 /// What a follower says of all that it knows to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,51 +26,8 @@ pub struct PeerDigest {
     pub digest: Option<Digest>,
 }
 
-impl LeaderHandle {
-    /// The digest of all that it has written; none if a write was under way meanwhile, or if it does not
-    /// serve. It reads every key: seconds, for tens of millions.
-    pub async fn digest(&self) -> Option<Digest> {
-        digest(|range| {
-            self.look(|leader| {
-                let settled = leader.phase() == Phase::Serving && leader.mark() == leader.assigned();
-                settled.then(|| (leader.mark(), leader_reads::page(leader, range, PAGE)))
-            })
-        })
-        .await
-    }
-}
-
-impl FollowerHandle {
-    /// Waits, at most for `timeout`, until `mark` is committed here, and gives the digest at exactly
-    /// that mark.
-    pub async fn digest(&self, mark: Version, timeout: Duration) -> PeerDigest {
-        let there = |core: &Core| {
-            if core.follower.mark() >= mark { Look::Done(()) } else { Look::Wait(Goal::Mark(mark)) }
-        };
-        // Whoever is not there in time says how far it is.
-        let _ = waits::until(self.core(), timeout, there).await;
-        let (identity, cluster) = self.member();
-        let digest = digest(|range| {
-            let core = lock(self.core());
-            let settled = core.follower.mark() == mark && core.follower.holds().identity == identity;
-            settled.then(|| (mark, follower_reads::page(&core.follower, range, PAGE, Level::Committed)))
-        })
-        .await;
-        let (promised, mark) = {
-            let core = lock(self.core());
-            (core.follower.promised(), core.follower.mark())
-        };
-        PeerDigest { identity, cluster, promised, mark, digest }
-    }
-
-    fn member(&self) -> (Identity, Option<ClusterId>) {
-        let standing = self.standing();
-        (standing.held.identity, standing.cluster)
-    }
-}
-
 /// Hashes page after page, as long as all are of one mark.
-async fn digest(mut next: impl FnMut(&Range) -> Option<(Version, Page)>) -> Option<Digest> {
+pub(super) async fn hash(mut next: impl FnMut(&Range) -> Option<(Version, Page)>) -> Option<Digest> {
     let (mut digester, mut range, mut first) = (Digester::new(), Range::default(), None);
     loop {
         let (mark, page) = next(&range)?;
@@ -92,5 +42,35 @@ async fn digest(mut next: impl FnMut(&Range) -> Option<(Version, Page)>) -> Opti
         }
         range.after = page.next;
         tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::{Command, Key, NodeId};
+
+    use super::*;
+    use crate::engine::read::Read;
+
+    /// One page for each key; the node is at `marks` when they are read.
+    async fn hashed(keys: &[&str], marks: &[Version]) -> Option<Digest> {
+        let mut marks = marks.iter().copied();
+        hash(|range| {
+            let index = range.after.as_ref().map_or(0, |after| after.parse::<usize>().unwrap());
+            let command = Command::put(Key::parse(keys[index]).unwrap(), b"v").unwrap();
+            let entry = command.into_entry(Epoch { counter: 1, node: NodeId(1) }, index as Version + 1);
+            let next = (index + 1 < keys.len()).then(|| (index + 1).to_string());
+            Some((marks.next()?, Page { reads: vec![Read::from(entry)], next }))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_node_that_moves_on_between_two_pages_has_no_digest() {
+        let all = hashed(&["a", "b", "c"], &[3, 3, 3]).await.unwrap();
+        assert_eq!((all.mark, all.keys), (3, 3));
+        assert_ne!(hashed(&["a", "b", "d"], &[3, 3, 3]).await.unwrap().hash, all.hash);
+        assert_eq!(hashed(&["a", "b", "c"], &[3, 3, 4]).await, None);
+        assert_eq!(hashed(&["a", "b", "c"], &[3, 3]).await, None, "it does not serve any more");
     }
 }

@@ -13,7 +13,7 @@ const WORDS_MAX: usize = 256;
 /// Finds the last moment at which the leader said "this is all that I have committed" and the follower
 /// has all of it by now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Freshness {
+pub(super) struct Freshness {
     /// When the leader had committed no more than is here.
     level_at: Option<Time>,
     /// What it has said since, and when: both rise.
@@ -25,7 +25,7 @@ pub(crate) struct Freshness {
 impl Freshness {
     /// The leader has said at `now` that everything up to `told` is committed; `mark` is how far the
     /// follower knows itself to have it.
-    pub(crate) fn hear(&mut self, now: Time, told: Version, mark: Version) {
+    pub(super) fn hear(&mut self, now: Time, told: Version, mark: Version) {
         if told < self.highest {
             return self.catch_up(mark); // an old word that others have overtaken: it says nothing of now
         }
@@ -40,20 +40,20 @@ impl Freshness {
 
     /// Another leader speaks from now on. It goes on from all that was committed, unless an operator has
     /// given some of that up.
-    pub(crate) fn new_leader(&mut self) {
+    pub(super) fn new_leader(&mut self) {
         self.ahead.clear();
         self.highest = 0;
     }
 
     /// The follower's mark has moved.
-    pub(crate) fn catch_up(&mut self, mark: Version) {
+    pub(super) fn catch_up(&mut self, mark: Version) {
         while let Some((at, _)) = self.ahead.pop_front_if(|(_, told)| *told <= mark) {
             self.level_at = Some(at);
         }
     }
 
     /// When it last was level, as far as it knows; none if it never was.
-    pub(crate) fn level_at(&self) -> Option<Time> {
+    pub(super) fn level_at(&self) -> Option<Time> {
         self.level_at
     }
 }

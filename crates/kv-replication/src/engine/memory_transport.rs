@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::engine::{FollowerHandle, lock};
+use super::follower::handle::FollowerHandle;
+use super::lock::lock;
 use crate::protocol::message::{Reply, Request};
 use crate::transport::{Transport, TransportError};
 

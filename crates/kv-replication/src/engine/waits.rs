@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::lock;
+use super::lock::lock;
 
 /// The most callers that may wait at one node at once. Below the connections that a server takes by
 /// default, so that those who wait never take all of them.
 pub const WAITERS_MAX: usize = 512;
 
-/// What is behind a handle's lock.
-pub(crate) trait Core {
+/// A node that moves on, behind the lock of its handles.
+pub(super) trait Progress {
     /// What can be waited for.
     type Goal;
 
@@ -25,7 +25,7 @@ pub(crate) trait Core {
 }
 
 /// What a look at a node gives.
-pub(crate) enum Look<R, G> {
+pub(super) enum Look<R, G> {
     Done(R),
     /// Look again when this is reached.
     Wait(G),
@@ -33,14 +33,14 @@ pub(crate) enum Look<R, G> {
 
 /// Why a wait has ended without its goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitError {
+pub(super) enum WaitError {
     TimedOut,
     /// [`WAITERS_MAX`] others wait already.
     TooMany,
 }
 
 #[derive(Debug)]
-pub(crate) struct Waits<G> {
+pub(super) struct Waits<G> {
     waiting: BTreeMap<u64, (G, oneshot::Sender<()>)>,
     next: u64,
 }
@@ -65,7 +65,7 @@ impl<G> Waits<G> {
 }
 
 /// Wakes those whose goal is reached; to be called whenever the node may have moved on.
-pub(crate) fn release<C: Core>(core: &mut C) {
+pub(super) fn release<C: Progress>(core: &mut C) {
     if core.waits().waiting.is_empty() {
         return;
     }
@@ -79,7 +79,7 @@ pub(crate) fn release<C: Core>(core: &mut C) {
 
 /// Looks until the look gives something, at most for `timeout`. A first look that gives something
 /// costs no timer. Whoever drops the future gives up the place in the queue.
-pub(crate) async fn until<C: Core, R>(
+pub(super) async fn until<C: Progress, R>(
     core: &Mutex<C>,
     timeout: Duration,
     mut look: impl FnMut(&C) -> Look<R, C::Goal>,
@@ -104,12 +104,12 @@ pub(crate) async fn until<C: Core, R>(
 }
 
 /// A place in the queue, given up when it is dropped.
-struct Place<'a, C: Core> {
+struct Place<'a, C: Progress> {
     core: &'a Mutex<C>,
     id: u64,
 }
 
-impl<C: Core> Drop for Place<'_, C> {
+impl<C: Progress> Drop for Place<'_, C> {
     fn drop(&mut self) {
         lock(self.core).waits().waiting.remove(&self.id);
     }
@@ -125,7 +125,7 @@ mod tests {
         waits: Waits<u64>,
     }
 
-    impl Core for Counter {
+    impl Progress for Counter {
         type Goal = u64;
 
         fn waits(&mut self) -> &mut Waits<u64> {

@@ -93,7 +93,7 @@ impl fmt::Display for Failure {
         let seed = self.seed;
         write!(
             f,
-            "replay: KV_SIM_SEED={seed} cargo test -p kv-replication --test clusters replay -- --ignored --nocapture"
+            "replay: KV_SIM_SEED={seed} cargo test -p kv-replication --test it clusters::replay -- --ignored --nocapture"
         )
     }
 }

@@ -1,5 +1,4 @@
 //! A leader that was restored from a backup dies somewhere in its first start: the backup is still there.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use kv_core::{Command, Entry, Epoch, Key, NodeId};
 use kv_replication::{ClusterId, Image, Input, Leader, LeaderConfig, Output, Phase, Quorum, Record, Time};

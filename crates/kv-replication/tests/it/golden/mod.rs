@@ -1,16 +1,10 @@
 //! Golden scripts: a scenario in, the exact trace out. The comment in each script tells its story.
 
-#[cfg(test)]
-#[path = "golden/harness.rs"]
 mod harness;
-#[cfg(test)]
-#[path = "golden/parse.rs"]
 mod parse;
-#[cfg(test)]
-#[path = "golden/trace.rs"]
 mod trace;
 
-/// One test per script in `golden/`.
+/// One test per script in `tests/golden`.
 macro_rules! scenarios {
     ($($name:ident)*) => {
         $(

@@ -1,7 +1,5 @@
 //! What the log has kept for one follower goes in steps, so that no write waits for all of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use kv_core::{Command, Key, NodeId};

@@ -1,8 +1,6 @@
 //! Schedules that once lost an acknowledged write, or blocked a start. Each is a story of a few leaders and
 //! followers; who reaches whom is said step by step. Followers are numbered from 0.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "schedules/lab.rs"]
 mod lab;
 
 use std::sync::Arc;
@@ -12,7 +10,7 @@ use kv_replication::{
     Claim, ClusterId, Follower, FollowerConfig, Group, Head, Image, Leader, Phase, Record, Request, Stage,
 };
 
-use crate::lab::{Lab, config};
+use lab::{Lab, config};
 
 const THREE: [usize; 3] = [0, 1, 2];
 const ACKNOWLEDGED: &str = "acknowledged";

@@ -1,5 +1,4 @@
 //! Whole clusters in virtual time. `KV_SIM_SEEDS` and `KV_SIM_FIRST` say how many and from which seed on.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 use std::sync::Mutex;
 use std::time::Duration;

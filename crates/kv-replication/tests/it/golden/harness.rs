@@ -35,7 +35,7 @@ use kv_replication::{
     ReadId, Record, Reply, Request, Time, WriteId,
 };
 
-use crate::{parse, trace};
+use super::{parse, trace};
 
 const CLUSTER: ClusterId = ClusterId(1);
 const LEADER: NodeId = NodeId(0x1ead);

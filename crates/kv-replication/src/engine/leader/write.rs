@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use kv_core::{Command, Key, Version};
-use tokio::sync::oneshot;
 
-use super::leader::{Answer, Core, Goal, LeaderHandle};
-use super::lock;
-use super::waits::{self, Look};
-use crate::leader::ids::ReadId;
-use crate::leader::ids::WriteId;
-use crate::leader::input::Input;
+use super::core::{Answer, LeaderCore, LeaderGoal};
+use super::handle::LeaderHandle;
+use crate::engine::lock::lock;
+use crate::engine::waits::{self, Look};
 use crate::leader::output::Committed;
 use crate::leader::phase::Phase;
 use crate::leader::problem::{ConfirmError, StartProblem, WriteError};
@@ -43,8 +40,7 @@ impl LeaderHandle {
     /// # Errors
     /// As [`LeaderHandle::write`].
     pub async fn write_with(&self, command: Command, acks: Option<usize>, deadline: Time) -> Answer {
-        let answered = lock(self.core()).write(self.clock().now(), command, acks, deadline);
-        self.wake();
+        let answered = self.change(|core, now| core.write(now, command, acks, deadline));
         answered.await.unwrap_or(Err(WriteError::Stopped))
     }
 
@@ -54,15 +50,7 @@ impl LeaderHandle {
     /// # Errors
     /// [`ConfirmError`], at the latest at `deadline` of [`LeaderHandle::clock`].
     pub async fn confirm(&self, deadline: Time) -> Result<Version, ConfirmError> {
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut core = lock(self.core());
-            let id = ReadId(core.next_read);
-            core.next_read += 1;
-            core.readers.insert(id, answer);
-            core.leader.handle(self.clock().now(), Input::Confirm { id, deadline });
-        }
-        self.wake();
+        let answered = self.change(|core, now| core.confirm(now, deadline));
         answered.await.unwrap_or(Err(ConfirmError::Stopped))
     }
 
@@ -83,21 +71,16 @@ impl LeaderHandle {
     ) -> Result<Option<Committed>, WriteError> {
         // A start that may take a while is waited for, so that the decision comes after it.
         let patience = deadline.since(self.clock().now());
-        let started = |core: &Core| match core.leader.problem() {
-            // None once it serves or is deposed; the others are not helped by waiting.
-            None
-            | Some(
-                StartProblem::Unfit { .. }
-                | StartProblem::Restored { .. }
-                | StartProblem::TwoHistories { .. }
-                | StartProblem::TooFewStay { .. }
-                | StartProblem::TooManyChanges { .. },
-            ) => Look::Done(()),
-            Some(_) => Look::Wait(Goal::Started),
+        let started = |core: &LeaderCore| match core.leader().problem() {
+            // None once it serves or is deposed.
+            None => Look::Done(()),
+            Some(problem) if problem.needs_operator() => Look::Done(()),
+            Some(_) => Look::Wait(LeaderGoal::Started),
         };
         // Whoever could not wait, or not long enough, gets the leader's own refusal.
         let _ = waits::until(self.core(), patience, started).await;
-        let is_absent = |core: &Core| core.leader.phase() == Phase::Serving && !core.leader.may_hold(key);
+        let is_absent =
+            |core: &LeaderCore| core.leader().phase() == Phase::Serving && !core.leader().may_hold(key);
         if is_absent(&lock(self.core())) {
             // A leader that has been replaced would not know: then it is written like any delete, and
             // refused for the reason that there is.
@@ -106,25 +89,6 @@ impl LeaderHandle {
                 return Ok(None);
             }
         }
-        let answered = lock(self.core()).write(self.clock().now(), Command::delete(key), acks, deadline);
-        self.wake();
-        answered.await.unwrap_or(Err(WriteError::Stopped)).map(Some)
-    }
-}
-
-impl Core {
-    fn write(
-        &mut self,
-        now: Time,
-        command: Command,
-        acks: Option<usize>,
-        deadline: Time,
-    ) -> oneshot::Receiver<Answer> {
-        let (answer, answered) = oneshot::channel();
-        let id = WriteId(self.next_write);
-        self.next_write += 1;
-        self.waiters.insert(id, answer);
-        self.leader.handle(now, Input::Write { id, command, acks, deadline });
-        answered
+        self.write_with(Command::delete(key), acks, deadline).await.map(Some)
     }
 }
