@@ -10,7 +10,7 @@ use crate::engine::lock::lock;
 use crate::engine::waits::{self, Look};
 use crate::leader::output::Committed;
 use crate::leader::phase::Phase;
-use crate::leader::problem::{ConfirmError, StartProblem, WriteError};
+use crate::leader::problem::{ConfirmError, WriteError};
 use crate::protocol::time::Time;
 
 impl LeaderHandle {
