@@ -1,5 +1,4 @@
 //! What can be said of the image and the Compose files without an engine. The rest is in `containers.rs`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;

@@ -1,11 +1,9 @@
 //! Another W, or another list of followers, at the next start of a leader: of real processes.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-mod common;
-
-use common::writer::Writer;
-use common::{Cluster, Node, eventually};
 use serde_json::Value;
+
+use crate::common::writer::Writer;
+use crate::common::{Cluster, Node, eventually};
 
 /// W, and times that are short enough for a follower that is stopped.
 fn settings(write_quorum: &str) -> [(&str, &str); 3] {
@@ -129,7 +127,7 @@ fn a_changed_w_waits_for_a_follower_that_is_down_and_says_so() {
     let (address, url) = (down.address, down.url());
     drop(down);
 
-    let urls = format!("{},{url}", common::urls(&cluster.followers));
+    let urls = format!("{},{url}", crate::common::urls(&cluster.followers));
     let mut changed = settings("1").to_vec();
     changed.push(("FOLLOWER_URLS", &urls));
     let waiting = Node::start(&changed);

@@ -1,12 +1,10 @@
 //! The real binary with settings that cannot be used, its help, and its log for machines.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::net::TcpListener;
 
-use common::{Cluster, kv_node, run};
 use serde_json::Value;
+
+use crate::common::{Cluster, kv_node, run};
 
 const TWO: (&str, &str) = ("FOLLOWER_URLS", "http://f1:8000,http://f2:8000");
 

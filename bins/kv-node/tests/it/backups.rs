@@ -1,21 +1,13 @@
 //! `kv-node backup` and `kv-node restore`: from a node that runs, and from its directory.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
-mod common;
 
 use std::path::Path;
 
-use common::durable::DurableCluster;
-use common::writer::Writer;
-use common::{Cluster, Ended, Node, eventually, kv_node, own_host, run};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::common::durable::DurableCluster;
+use crate::common::writer::Writer;
+use crate::common::{Cluster, Ended, Node, eventually, kv_node, own_host, run};
 
 const W2: [(&str, &str); 1] = [("WRITE_QUORUM", "2")];
 

@@ -1,21 +1,12 @@
 //! Nodes with disks are killed with -9 under load, again and again: nothing acknowledged is lost.
 //!
 //! `KV_CRASH_ROUNDS` says how many rounds (20), `KV_CRASH_SEED` which nodes and when (1).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::durable::DurableCluster;
-use common::writer::{Acknowledged, Writer};
-use common::{Dice, eventually, now};
+use crate::common::durable::DurableCluster;
+use crate::common::writer::{Acknowledged, Writer};
+use crate::common::{Dice, eventually, now};
 
 const SETTINGS: [(&str, &str); 4] = [
     ("WRITE_QUORUM", "3"),

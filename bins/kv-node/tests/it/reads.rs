@@ -1,16 +1,18 @@
 //! What each level of reading shows, on real processes: stale and dirty reads made on purpose, and the
 //! levels that rule them out.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::thread;
 
-use common::{Cluster, Node, eventually, open, request};
 use serde_json::json;
 
+use crate::common::{Cluster, Node, eventually, open, request};
+
 /// A write on a thread of its own: it is answered when its quorum is there.
-fn put_beside(leader: std::net::SocketAddr, key: &str, value: &str) -> thread::JoinHandle<common::Answer> {
+fn put_beside(
+    leader: std::net::SocketAddr,
+    key: &str,
+    value: &str,
+) -> thread::JoinHandle<crate::common::Answer> {
     let (path, body) = (format!("/kv/{key}"), json!({ "value": value }));
     thread::spawn(move || request(leader, "PUT", &path, Some(body)).unwrap())
 }

@@ -1,12 +1,9 @@
 //! Real processes that are killed, stopped and started again, in memory mode.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::writer::Writer;
-use common::{Cluster, Node, eventually, now};
+use crate::common::writer::Writer;
+use crate::common::{Cluster, Node, eventually, now};
 
 const SETTINGS: [(&str, &str); 2] = [("WRITE_QUORUM", "3"), ("WRITE_TIMEOUT_MS", "2000")];
 

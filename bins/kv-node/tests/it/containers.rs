@@ -1,17 +1,14 @@
 //! The cluster of the Compose file on a real Docker engine. `.ci/containers` runs this, where an engine answers,
 //! and names what was skipped where none does; hence each test is marked as ignored.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
-mod docker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use common::writer::{Acknowledged, Writer};
-use common::{eventually, now, request};
-use docker::{DURABLE, FOLLOWERS, LAB, SERVICES, Stack, docker, docker_fails, image, parts_of};
 use serde_json::{Value, json};
+
+use crate::common::writer::{Acknowledged, Writer};
+use crate::common::{eventually, now, request};
+use crate::docker::{DURABLE, FOLLOWERS, LAB, SERVICES, Stack, docker, docker_fails, image, parts_of};
 
 const IMAGE_BYTES_MAX: u64 = 40_000_000;
 

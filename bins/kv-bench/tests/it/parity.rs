@@ -1,12 +1,10 @@
 //! `kv-bench parity`: what it says, and its exit codes.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-mod common;
-
-use common::{Servers, kv_bench};
 use kv_replication::{DelayLaw, Quorum};
 
-fn parity(leader: &str, seconds: &str) -> common::Ended {
+use crate::common::{Servers, kv_bench};
+
+fn parity(leader: &str, seconds: &str) -> crate::common::Ended {
     kv_bench(&["parity", "--url", leader, "--timeout", seconds])
 }
 

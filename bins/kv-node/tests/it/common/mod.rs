@@ -3,15 +3,6 @@
 //! A [`Node`] is killed, by its own id, when it is dropped; if that is because the test has failed,
 //! what it logged is shown. Nodes see no variables but those of the test, and listen on ports that
 //! the system picks. Nothing here waits for a fixed time: [`eventually`] polls, with a deadline.
-#![allow(dead_code, reason = "each of the test programs uses its part")]
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking"
-)]
 
 pub mod durable;
 pub mod history;

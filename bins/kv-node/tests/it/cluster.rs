@@ -1,13 +1,11 @@
 //! The real binary as a leader with followers, spoken to over HTTP.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use common::{Answer, Cluster, Node, eventually, kv_node, now, request, run};
 use serde_json::json;
+
+use crate::common::{Answer, Cluster, Node, eventually, kv_node, now, request, run};
 
 /// A port that nobody listens on, since only the system's own services may.
 const NOBODY: &str = "1";

@@ -1,10 +1,8 @@
 //! Where a history begins, and where two of them meet: real processes.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-mod common;
-
-use common::{Cluster, Node, eventually, urls};
 use serde_json::json;
+
+use crate::common::{Cluster, Node, eventually, urls};
 
 const SETTINGS: [(&str, &str); 3] =
     [("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "1000"), ("REPLICATION_TIMEOUT_MS", "300")];

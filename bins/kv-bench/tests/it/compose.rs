@@ -1,15 +1,13 @@
 //! `kv-bench --compose` on a real Docker engine, by `.ci/containers`, and what it says where there is none.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use common::{Out, eventually, kv_bench};
 use kv_replication::DelayLaw;
+
+use crate::common::{Out, eventually, kv_bench};
 
 const FILES: [&str; 3] = ["perf_summary.json", "quorum_latency.png", "quorum_latency.svg"];
 

@@ -1,21 +1,13 @@
 //! The data directory of the real binary: what it refuses, and what happens when the disk does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 
-use common::durable::DurableCluster;
-use common::{Ended, Node, Variables, eventually, kv_node, run};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::common::durable::DurableCluster;
+use crate::common::{Ended, Node, Variables, eventually, kv_node, run};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -109,7 +101,7 @@ fn a_disk_that_fails_ends_the_process() {
     let mut acknowledged = 0;
     for number in 0..64 {
         let body = json!({ "value": value });
-        match common::request(node.address, "PUT", &format!("/kv/k{number}"), Some(body)) {
+        match crate::common::request(node.address, "PUT", &format!("/kv/k{number}"), Some(body)) {
             Ok(answer) if answer.status == 200 => acknowledged += 1,
             _ => break,
         }

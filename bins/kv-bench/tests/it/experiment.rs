@@ -1,14 +1,12 @@
 //! The real binary: the experiment with its files, a running cluster, and `load`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{Ended, Out, Servers, kv_bench};
 use kv_replication::{DelayLaw, Quorum};
 use serde_json::Value;
+
+use crate::common::{Ended, Out, Servers, kv_bench};
 
 /// The fields of a row that are documented, and the failures beside them.
 const ROW_FIELDS: [&str; 14] = [

@@ -3,14 +3,6 @@
 //! A [`Stack`] has a project, names and ports of its own, so that it meets neither another test nor a cluster
 //! that somebody runs. When it is dropped, everything of its project is removed, found by the label that
 //! Compose gives it; if that is because the test has failed, what the nodes logged is shown.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking"
-)]
 
 mod tools;
 
@@ -22,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::tools::{compose, variable};
 pub use self::tools::{docker, docker_fails, image};
-use super::common::{Answer, Ended, Variables, eventually, request};
+use crate::common::{Answer, Ended, Variables, eventually, request};
 
 /// All of the Compose file.
 pub const SERVICES: [&str; 6] = ["leader", "follower1", "follower2", "follower3", "follower4", "follower5"];

@@ -1,13 +1,4 @@
 //! What clients see while real processes are killed, stopped, continued and started again is linearizable.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
-
-mod common;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,9 +6,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::history::{Begun, Recorder};
-use common::{Cluster, Dice, Node, eventually, pause, run};
 use kv_replication::linearizability::{Action, History, Operation, Outcome, Violation};
+
+use crate::common::history::{Begun, Recorder};
+use crate::common::{Cluster, Dice, Node, eventually, pause, run};
 
 /// Delays mix the order of entries; time-outs are short, so that some writes end unknown.
 const SETTINGS: [(&str, &str); 4] = [

@@ -1,11 +1,4 @@
 //! The real binary run to its end, directories for its files, and clusters for it to measure.
-#![allow(dead_code, reason = "each of the test programs uses its part")]
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::fs;
 use std::io::Read;

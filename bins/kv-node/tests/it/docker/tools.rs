@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::super::common::{Ended, run, run_within};
+use crate::common::{Ended, run, run_within};
 
 /// For what starts six containers one after the other, and for a build of the program.
 const PATIENCE: Duration = Duration::from_secs(120);
