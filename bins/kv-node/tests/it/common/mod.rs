@@ -11,6 +11,7 @@ pub mod writer;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -225,11 +226,16 @@ impl Cluster {
     }
 }
 
-/// A loopback address of this test program alone. Between the two lives of a node nobody is given its port
-/// there: neither another program, nor a connection that somebody opens.
+/// A loopback address of this thread alone, which is that of a test. Between the two lives of a node nobody is
+/// given its port there: no other program or test, and no connection that somebody opens.
 pub fn own_host() -> String {
-    // On Linux all of 127.0.0.0/8 is this machine.
-    let [.., high, middle, low] = std::process::id().to_be_bytes();
+    static THREADS: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static THREAD: u32 = THREADS.fetch_add(1, Ordering::Relaxed);
+    }
+    // On Linux all of 127.0.0.0/8 is this machine. Hosts are used again only by processes with very different ids.
+    let host = std::process::id().wrapping_mul(256).wrapping_add(THREAD.with(|thread| thread % 256));
+    let [.., high, middle, low] = host.to_be_bytes();
     if cfg!(target_os = "linux") {
         format!("127.{}.{middle}.{low}", 1 + high % 254)
     } else {
