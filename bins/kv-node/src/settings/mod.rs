@@ -1,20 +1,29 @@
 //! From texts to settings that cannot be wrong.
+//!
+//! [`setting`] has the list of all settings with their defaults, [`given`](Given) the texts that somebody has given.
+//! [`Settings::read`] makes of them what a node runs with.
 
 mod disk;
-
-use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
-use std::time::Duration;
+mod error;
+mod given;
+mod host;
+mod leader;
+mod setting;
 
 use kv_http::Address;
-use kv_replication::{FOLLOWERS_MAX, InvalidQuorum, Quorum};
-use thiserror::Error;
 use tracing::Level;
 
-use crate::args::Args;
+use self::host::is_unspecified;
+use self::setting::{
+    ENABLE_RESET, FOLLOWER_URLS, HOST, LOG_FORMAT, LOG_LEVEL, PORT, ROLE, RUNTIME_THREADS, SEED,
+};
 
-pub use disk::DiskSettings;
+pub use self::disk::DiskSettings;
+pub use self::error::SettingsError;
+pub use self::given::Given;
+pub use self::leader::LeaderSettings;
+#[cfg(test)]
+pub use self::setting::{ALL, Readers, Setting};
 
 /// Everything a node needs to know, checked.
 #[derive(Clone, Debug)]
@@ -22,8 +31,6 @@ pub struct Settings {
     pub role: Role,
     pub host: String,
     pub port: u16,
-    /// None: to be drawn.
-    pub seed: Option<u64>,
     pub runtime_threads: usize,
     pub enable_reset: bool,
     pub log_json: bool,
@@ -38,70 +45,41 @@ pub enum Role {
     Follower,
 }
 
-#[derive(Clone, Debug)]
-pub struct LeaderSettings {
-    pub followers: Vec<Address>,
-    pub quorum: Quorum,
-    pub min_delay: Duration,
-    pub max_delay: Duration,
-    pub replication_timeout: Duration,
-    pub write_timeout: Duration,
-    pub new_history: bool,
-    pub accept_data_loss: bool,
-}
-
-/// A setting that cannot be used: one line that names the variable and the way out.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{variable}: {problem}")]
-pub struct SettingsError {
-    variable: &'static str,
-    problem: String,
-}
-
 const RUNTIME_THREADS_MAX: usize = 256;
-/// One day: longer is a typing error.
-const DURATION_MS_MAX: u64 = 86_400_000;
 
 impl Settings {
-    /// Checks every setting.
+    /// Checks every setting. `drawn` is the seed if none is given.
     ///
     /// # Errors
     /// [`SettingsError`] for the first one that cannot be used.
-    pub fn from_args(args: &Args) -> Result<Self, SettingsError> {
-        let host = given(&args.host).unwrap_or("127.0.0.1").to_owned();
-        let port = number("PORT", &args.port, 8000, 0..=u16::MAX)?;
-        let role = match given(&args.role).unwrap_or("leader") {
-            "leader" => Role::Leader(LeaderSettings::from_args(args, &host, port)?),
-            "follower" if given(&args.follower_urls).is_some() => {
-                return Err(error(
-                    "FOLLOWER_URLS",
-                    "a follower has no followers; leave it unset, or set ROLE=leader",
-                ));
+    pub fn read(given: &Given, drawn: u64) -> Result<Self, SettingsError> {
+        let host = given.text_or_default(&HOST).into_owned();
+        let port = given.number(&PORT, 0..=u16::MAX)?;
+        let seed = given.text(&SEED).map_or(Ok(drawn), seed)?;
+        let role = match given.text_or_default(&ROLE).as_ref() {
+            "leader" => Role::Leader(LeaderSettings::read(given, &host, port, seed)?),
+            "follower" if given.text(&FOLLOWER_URLS).is_some() => {
+                return Err(
+                    FOLLOWER_URLS.error("a follower has no followers; leave it unset, or set ROLE=leader")
+                );
             }
             "follower" => Role::Follower,
-            other => {
-                return Err(error("ROLE", format!("unknown role {other:?}; use leader or follower")));
-            }
+            other => return Err(ROLE.error(format!("unknown role {other:?}; use leader or follower"))),
         };
-        let seed =
-            given(&args.seed).map(|seed| parse("SEED", seed, "a whole number, 0 to 2^64-1")).transpose()?;
-        let log_json = match given(&args.log_format).unwrap_or("text") {
+        let log_json = match given.text_or_default(&LOG_FORMAT).as_ref() {
             "text" => false,
             "json" => true,
-            other => {
-                return Err(error("LOG_FORMAT", format!("unknown format {other:?}; use text or json")));
-            }
+            other => return Err(LOG_FORMAT.error(format!("unknown format {other:?}; use text or json"))),
         };
         Ok(Self {
             role,
             host,
             port,
-            seed,
-            runtime_threads: number("RUNTIME_THREADS", &args.runtime_threads, 1, 1..=RUNTIME_THREADS_MAX)?,
-            enable_reset: flag("ENABLE_RESET", &args.enable_reset, true)?,
+            runtime_threads: given.number(&RUNTIME_THREADS, 1..=RUNTIME_THREADS_MAX)?,
+            enable_reset: given.switch(&ENABLE_RESET)?,
             log_json,
-            log_level: level(given(&args.log_level).unwrap_or("info"))?,
-            disk: DiskSettings::from_args(args)?,
+            log_level: level(&given.text_or_default(&LOG_LEVEL))?,
+            disk: DiskSettings::read(given)?,
         })
     }
 
@@ -113,107 +91,8 @@ impl Settings {
     }
 }
 
-impl LeaderSettings {
-    fn from_args(args: &Args, host: &str, port: u16) -> Result<Self, SettingsError> {
-        let followers = followers(given(&args.follower_urls).unwrap_or_default(), host, port)?;
-        let quorum = quorum(args, followers.len())?;
-        let min_delay = duration("MIN_DELAY_MS", &args.min_delay_ms, 0, 0)?;
-        let max_delay = duration("MAX_DELAY_MS", &args.max_delay_ms, 0, 0)?;
-        if min_delay > max_delay {
-            let problem = format!(
-                "{} is above MAX_DELAY_MS={}; lower it, or raise the other",
-                min_delay.as_millis(),
-                max_delay.as_millis()
-            );
-            return Err(error("MIN_DELAY_MS", problem));
-        }
-        let replication_timeout = duration("REPLICATION_TIMEOUT_MS", &args.replication_timeout_ms, 3000, 1)?;
-        let default_timeout_ms =
-            (max_delay + replication_timeout).as_millis().try_into().unwrap_or(DURATION_MS_MAX);
-        let write_timeout = duration("WRITE_TIMEOUT_MS", &args.write_timeout_ms, default_timeout_ms, 1)?;
-        let new_history = flag("NEW_HISTORY", &args.new_history, false)?;
-        let accept_data_loss = flag("ACCEPT_DATA_LOSS", &args.accept_data_loss, false)?;
-        Ok(Self {
-            followers,
-            quorum,
-            min_delay,
-            max_delay,
-            replication_timeout,
-            write_timeout,
-            new_history,
-            accept_data_loss,
-        })
-    }
-}
-
-fn followers(urls: &str, host: &str, port: u16) -> Result<Vec<Address>, SettingsError> {
-    let mut followers: Vec<Address> = Vec::new();
-    for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
-        let address: Address =
-            url.parse().map_err(|problem| error("FOLLOWER_URLS", format!("{url:?} is {problem}")))?;
-        if followers.contains(&address) {
-            return Err(error(
-                "FOLLOWER_URLS",
-                format!("{address} is there twice; each follower counts once"),
-            ));
-        }
-        if address.port() == port && is_same_host(address.host(), host) {
-            return Err(error(
-                "FOLLOWER_URLS",
-                format!("{address} is this node itself; a leader is not its own follower"),
-            ));
-        }
-        followers.push(address);
-    }
-    Ok(followers)
-}
-
-fn quorum(args: &Args, followers: usize) -> Result<Quorum, SettingsError> {
-    let default = usize::from(followers > 0);
-    let write = number("WRITE_QUORUM", &args.write_quorum, default, 0..=usize::MAX)?;
-    if write == 0 && followers > 0 && !flag("ALLOW_ASYNC", &args.allow_async, false)? {
-        return Err(error(
-            "WRITE_QUORUM",
-            "0 acknowledges writes that no follower has; set ALLOW_ASYNC=true if you want that, or use 1 or more",
-        ));
-    }
-    Quorum::new(followers, write).map_err(|problem| match problem {
-        InvalidQuorum::Unsatisfiable { .. } => {
-            error("WRITE_QUORUM", format!("{problem}; lower it, or add to FOLLOWER_URLS"))
-        }
-        InvalidQuorum::TooManyFollowers { .. } => {
-            error("FOLLOWER_URLS", format!("{followers} followers are too many; use at most {FOLLOWERS_MAX}"))
-        }
-    })
-}
-
-/// Whether a client that goes to `url_host` may reach a node that listens on `own_host`.
-fn is_same_host(url_host: &str, own_host: &str) -> bool {
-    let (url, own) = (ip(url_host), ip(own_host));
-    match (url, own) {
-        (Some(url), Some(own)) => {
-            url == own || url.is_unspecified() || (url.is_loopback() && own.is_unspecified())
-        }
-        _ => url_host.eq_ignore_ascii_case(own_host),
-    }
-}
-
-fn is_unspecified(host: &str) -> bool {
-    ip(host).is_some_and(|ip| ip.is_unspecified())
-}
-
-/// The address that a host is, if it is one; both loopback addresses count as the first.
-fn ip(host: &str) -> Option<IpAddr> {
-    if host.eq_ignore_ascii_case("localhost") {
-        return Some(Ipv4Addr::LOCALHOST.into());
-    }
-    let ip: IpAddr = host.parse().ok()?;
-    Some(if ip == IpAddr::V6(Ipv6Addr::LOCALHOST) { Ipv4Addr::LOCALHOST.into() } else { ip.to_canonical() })
-}
-
-/// A setting that is empty is not given: Compose files pass empty texts for unset variables.
-fn given(setting: &Option<String>) -> Option<&str> {
-    setting.as_deref().map(str::trim).filter(|text| !text.is_empty())
+fn seed(text: &str) -> Result<u64, SettingsError> {
+    text.parse().map_err(|_| SEED.error(format!("{text:?} is not a whole number, 0 to 2^64-1")))
 }
 
 fn level(name: &str) -> Result<Level, SettingsError> {
@@ -223,93 +102,33 @@ fn level(name: &str) -> Result<Level, SettingsError> {
         "info" => Ok(Level::INFO),
         "debug" => Ok(Level::DEBUG),
         "trace" => Ok(Level::TRACE),
-        _ => Err(error("LOG_LEVEL", format!("{name:?} is not error, warn, info, debug or trace"))),
+        _ => Err(LOG_LEVEL.error(format!("{name:?} is not error, warn, info, debug or trace"))),
     }
-}
-
-fn parse<T: FromStr>(variable: &'static str, text: &str, expected: &str) -> Result<T, SettingsError> {
-    text.parse().map_err(|_| error(variable, format!("{text:?} is not {expected}")))
-}
-
-fn number<T: FromStr + PartialOrd + Display>(
-    variable: &'static str,
-    setting: &Option<String>,
-    default: T,
-    range: std::ops::RangeInclusive<T>,
-) -> Result<T, SettingsError> {
-    let Some(text) = given(setting) else {
-        return Ok(default);
-    };
-    let expected = format!("a whole number, {} to {}", range.start(), range.end());
-    let value = parse(variable, text, &expected)?;
-    if range.contains(&value) {
-        Ok(value)
-    } else {
-        Err(error(variable, format!("{text:?} is not {expected}")))
-    }
-}
-
-fn duration(
-    variable: &'static str,
-    setting: &Option<String>,
-    default_ms: u64,
-    min_ms: u64,
-) -> Result<Duration, SettingsError> {
-    number(variable, setting, default_ms, min_ms..=DURATION_MS_MAX).map(Duration::from_millis)
-}
-
-fn flag(variable: &'static str, setting: &Option<String>, default: bool) -> Result<bool, SettingsError> {
-    match given(setting).map(str::to_ascii_lowercase).as_deref() {
-        None => Ok(default),
-        Some("true" | "1" | "on" | "yes") => Ok(true),
-        Some("false" | "0" | "off" | "no") => Ok(false),
-        Some(other) => Err(error(variable, format!("{other:?} is not true or false"))),
-    }
-}
-
-fn error(variable: &'static str, problem: impl Into<String>) -> SettingsError {
-    SettingsError { variable, problem: problem.into() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use kv_replication::{DelayLaw, FOLLOWERS_MAX, Quorum};
+
+    use super::setting::Fallback;
     use super::*;
 
-    const VARIABLES: [&str; 21] = [
-        "ROLE",
-        "HOST",
-        "PORT",
-        "FOLLOWER_URLS",
-        "WRITE_QUORUM",
-        "MIN_DELAY_MS",
-        "MAX_DELAY_MS",
-        "REPLICATION_TIMEOUT_MS",
-        "WRITE_TIMEOUT_MS",
-        "DATA_DIR",
-        "CLUSTER_ID",
-        "DISK_RESERVE_BYTES",
-        "CHECKPOINT_LOG_BYTES",
-        "SEED",
-        "RUNTIME_THREADS",
-        "ALLOW_ASYNC",
-        "ENABLE_RESET",
-        "ACCEPT_DATA_LOSS",
-        "NEW_HISTORY",
-        "LOG_FORMAT",
-        "LOG_LEVEL",
-    ];
+    /// What is drawn where no seed is given.
+    const DRAWN: u64 = 4711;
     const TWO: (&str, &str) = ("FOLLOWER_URLS", "http://f1:8000,http://f2:8000");
 
     #[test]
     fn nothing_given_is_a_leader_alone() {
         let node = settings(&[]);
-        assert_eq!((node.host.as_str(), node.port, node.seed), ("127.0.0.1", 8000, None));
+        assert_eq!((node.host.as_str(), node.port), ("127.0.0.1", 8000));
         assert_eq!((node.runtime_threads, node.enable_reset), (1, true));
         assert_eq!((node.log_json, node.log_level), (false, Level::INFO));
         let leader = leader(&[]);
         assert!(leader.followers.is_empty() && !leader.new_history);
         assert_eq!((leader.quorum.followers(), leader.quorum.write()), (0, 0));
-        assert_eq!((leader.min_delay, leader.max_delay), (Duration::ZERO, Duration::ZERO));
+        assert!(leader.delays.is_none() && leader.seed == DRAWN);
         assert_eq!(leader.replication_timeout, Duration::from_millis(3000));
         assert_eq!(leader.write_timeout, Duration::from_millis(3000));
     }
@@ -331,14 +150,15 @@ mod tests {
             ("LOG_LEVEL", "debug"),
         ];
         let node = settings(&given);
-        assert_eq!((node.host.as_str(), node.port, node.seed), ("0.0.0.0", 9000, Some(u64::MAX)));
+        assert_eq!((node.host.as_str(), node.port), ("0.0.0.0", 9000));
         assert_eq!((node.runtime_threads, node.log_json, node.log_level), (256, true, Level::DEBUG));
         let leader = leader(&given);
         let followers: Vec<String> = leader.followers.iter().map(ToString::to_string).collect();
         assert_eq!(followers, ["http://follower1:8000", "http://follower2:8000", "http://follower3:80"]);
         assert_eq!((leader.quorum.followers(), leader.quorum.write()), (3, 2));
-        assert_eq!(leader.min_delay, Duration::from_millis(5));
-        assert_eq!(leader.max_delay, Duration::from_millis(1000));
+        let (min, max) = (Duration::from_millis(5), Duration::from_millis(1000));
+        assert_eq!(leader.seed, u64::MAX);
+        assert_eq!(leader.delays, DelayLaw::uniform(u64::MAX, min, max).unwrap());
         assert_eq!(leader.replication_timeout, Duration::from_millis(4000));
         assert_eq!(leader.write_timeout, Duration::from_millis(5000));
     }
@@ -353,13 +173,94 @@ mod tests {
     #[test]
     fn an_empty_variable_is_not_given() {
         let defaults = format!("{:?}", settings(&[]));
-        for variable in VARIABLES {
+        for Setting { variable, .. } in ALL {
             for empty in ["", "  ", "\t"] {
                 assert_eq!(format!("{:?}", settings(&[(variable, empty)])), defaults, "{variable}");
             }
         }
-        let all_empty: Vec<_> = VARIABLES.iter().map(|variable| (*variable, "")).collect();
+        let all_empty: Vec<_> = ALL.iter().map(|setting| (setting.variable, "")).collect();
         assert_eq!(format!("{:?}", settings(&all_empty)), defaults);
+    }
+
+    /// Each in a node that looks at it.
+    #[test]
+    fn a_default_is_what_one_could_have_given() {
+        for setting in ALL {
+            for base in
+                [&[TWO, ("DATA_DIR", "/data")] as &[_], &[("ROLE", "follower"), ("DATA_DIR", "/data")]]
+            {
+                let Fallback::Value(value) = setting.default else { continue };
+                let (value, base) = (value(), without(setting, base));
+                let given = [&[(setting.variable, value.as_ref())], base.as_slice()].concat();
+                assert_eq!(outcome(&given), outcome(&base), "{}", setting.variable);
+            }
+        }
+        assert_eq!(outcome(&[TWO]), outcome(&[TWO, ("WRITE_QUORUM", "1")]));
+        assert_eq!(outcome(&[]), outcome(&[("WRITE_QUORUM", "0")]));
+        assert_eq!(outcome(&[TWO]), outcome(&[TWO, ("WRITE_TIMEOUT_MS", "3000")]));
+        assert_eq!(outcome(&[]), outcome(&[("SEED", &DRAWN.to_string())]));
+    }
+
+    /// Another value makes another node of those who are said to look at it, and of nobody else.
+    #[test]
+    fn settings_have_the_readers_that_they_are_said_to_have() {
+        let (leader, follower) = ([TWO], [("ROLE", "follower")]);
+        let disk = ("DATA_DIR", "/data");
+        let reads = |setting: &Setting, base: &[(&'static str, &'static str)]| {
+            // An asynchronous quorum is what ALLOW_ASYNC is about.
+            let asked = [("WRITE_QUORUM", "0")];
+            let more = if setting.variable == "ALLOW_ASYNC" { &asked[..] } else { &[] };
+            let base = [&without(setting, base), more].concat();
+            outcome(&[&base, &[(setting.variable, other(setting))][..]].concat()) != outcome(&base)
+        };
+        for setting in ALL {
+            let found = [
+                reads(setting, &leader),
+                reads(setting, &follower),
+                reads(setting, &[leader[0], disk]),
+                reads(setting, &[follower[0], disk]),
+            ];
+            let expected = match setting.readers {
+                Readers::All => [true; 4],
+                // A follower refuses to have any.
+                Readers::Leaders if setting.variable == "FOLLOWER_URLS" => [true; 4],
+                Readers::Leaders => [true, false, true, false],
+                // Without a directory, there is no cluster that it could be of.
+                Readers::Disks if setting.variable == "CLUSTER_ID" => [true; 4],
+                Readers::Disks => [false, false, true, true],
+            };
+            assert_eq!(found, expected, "{}", setting.variable);
+        }
+    }
+
+    /// A value that is not the default.
+    fn other(setting: &Setting) -> &'static str {
+        match setting.variable {
+            "ROLE" => "observer",
+            "HOST" => "::1",
+            "PORT" => "9000",
+            "FOLLOWER_URLS" => "http://f9:8000",
+            "WRITE_QUORUM" => "2",
+            "MIN_DELAY_MS" | "MAX_DELAY_MS" | "REPLICATION_TIMEOUT_MS" | "WRITE_TIMEOUT_MS" => "5",
+            "DATA_DIR" => "/elsewhere",
+            "CLUSTER_ID" | "SEED" => "17",
+            "DISK_RESERVE_BYTES" | "CHECKPOINT_LOG_BYTES" => "2000000",
+            "RUNTIME_THREADS" => "2",
+            "ALLOW_ASYNC" | "ACCEPT_DATA_LOSS" | "NEW_HISTORY" => "true",
+            "ENABLE_RESET" => "false",
+            "LOG_FORMAT" => "json",
+            "LOG_LEVEL" => "debug",
+            new => panic!("which value of {new} is not its default?"),
+        }
+    }
+
+    fn without<'a>(setting: &Setting, given: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        given.iter().copied().filter(|(variable, _)| *variable != setting.variable).collect()
+    }
+
+    /// All that comes of it, to be compared.
+    fn outcome(given: &[(&str, &str)]) -> String {
+        format!("{:?}", read(given))
     }
 
     #[test]
@@ -395,8 +296,8 @@ mod tests {
 
     #[test]
     fn delays_may_be_equal() {
-        let leader = leader(&[("MIN_DELAY_MS", "300"), ("MAX_DELAY_MS", "300")]);
-        assert_eq!((leader.min_delay, leader.max_delay), (leader.max_delay, Duration::from_millis(300)));
+        let LeaderSettings { delays, .. } = leader(&[("MIN_DELAY_MS", "300"), ("MAX_DELAY_MS", "300")]);
+        assert_eq!((delays.min(), delays.max()), (delays.max(), Duration::from_millis(300)));
     }
 
     #[test]
@@ -408,7 +309,7 @@ mod tests {
                 assert_eq!(settings(&[("ENABLE_RESET", word)]).enable_reset, on, "{word}");
                 assert_eq!(leader(&[("NEW_HISTORY", word)]).new_history, on, "{word}");
                 let asynchronous = [TWO, ("WRITE_QUORUM", "0"), ("ALLOW_ASYNC", word)];
-                assert_eq!(Settings::from_args(&args(&asynchronous)).is_ok(), on, "{word}");
+                assert_eq!(read(&asynchronous).is_ok(), on, "{word}");
                 assert_eq!(leader(&[("ACCEPT_DATA_LOSS", word)]).accept_data_loss, on, "{word}");
             }
         }
@@ -583,7 +484,7 @@ mod tests {
     }
 
     fn settings(given: &[(&str, &str)]) -> Settings {
-        Settings::from_args(&args(given)).unwrap_or_else(|error| panic!("{given:?}: {error}"))
+        read(given).unwrap_or_else(|error| panic!("{given:?}: {error}"))
     }
 
     fn leader(given: &[(&str, &str)]) -> LeaderSettings {
@@ -595,7 +496,7 @@ mod tests {
 
     /// One line that begins with the variable and has all of `words`.
     fn refused(given: &[(&str, &str)], variable: &str, words: &[&str]) {
-        let error = Settings::from_args(&args(given)).expect_err(&format!("{given:?}"));
+        let error = read(given).expect_err(&format!("{given:?}"));
         assert_eq!(error.variable, variable, "{given:?}: {error}");
         let line = error.to_string();
         assert!(line.starts_with(&format!("{variable}: ")) && line.lines().count() == 1, "{line}");
@@ -604,37 +505,14 @@ mod tests {
         }
     }
 
-    /// Set one by one: clap would look at the variables of whoever runs the tests.
-    fn args(given: &[(&str, &str)]) -> Args {
-        let mut args = Args::default();
-        for (variable, text) in given {
-            let setting = match *variable {
-                "ROLE" => &mut args.role,
-                "HOST" => &mut args.host,
-                "PORT" => &mut args.port,
-                "FOLLOWER_URLS" => &mut args.follower_urls,
-                "WRITE_QUORUM" => &mut args.write_quorum,
-                "MIN_DELAY_MS" => &mut args.min_delay_ms,
-                "MAX_DELAY_MS" => &mut args.max_delay_ms,
-                "REPLICATION_TIMEOUT_MS" => &mut args.replication_timeout_ms,
-                "WRITE_TIMEOUT_MS" => &mut args.write_timeout_ms,
-                "DATA_DIR" => &mut args.data_dir,
-                "CLUSTER_ID" => &mut args.cluster_id,
-                "DISK_RESERVE_BYTES" => &mut args.disk_reserve_bytes,
-                "CHECKPOINT_LOG_BYTES" => &mut args.checkpoint_log_bytes,
-                "SEED" => &mut args.seed,
-                "RUNTIME_THREADS" => &mut args.runtime_threads,
-                "ALLOW_ASYNC" => &mut args.allow_async,
-                "ENABLE_RESET" => &mut args.enable_reset,
-                "ACCEPT_DATA_LOSS" => &mut args.accept_data_loss,
-                "NEW_HISTORY" => &mut args.new_history,
-                "LOG_FORMAT" => &mut args.log_format,
-                "LOG_LEVEL" => &mut args.log_level,
-                other => panic!("no variable {other}"),
-            };
-            *setting = Some((*text).to_owned());
-        }
-        args
+    /// Without clap, which would look at the variables of whoever runs the tests.
+    fn read(given: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let named = |variable: &str| {
+            let found = ALL.iter().find(|setting| setting.variable == variable);
+            found.unwrap_or_else(|| panic!("no variable {variable}")).variable
+        };
+        let given = given.iter().map(|(variable, text)| (named(variable), (*text).to_owned()));
+        Settings::read(&given.collect(), DRAWN)
     }
 
     fn urls(followers: usize) -> String {

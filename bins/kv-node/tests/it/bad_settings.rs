@@ -1,6 +1,8 @@
 //! The real binary with settings that cannot be used, its help, and its log for machines.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -81,32 +83,26 @@ fn an_unknown_flag_is_refused() {
 fn the_help_names_every_variable_and_its_flag() {
     let ended = run(&mut kv_node(&["--help"], &[]));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    for variable in [
-        "ROLE",
-        "HOST",
-        "PORT",
-        "FOLLOWER_URLS",
-        "WRITE_QUORUM",
-        "MIN_DELAY_MS",
-        "MAX_DELAY_MS",
-        "REPLICATION_TIMEOUT_MS",
-        "WRITE_TIMEOUT_MS",
-        "DATA_DIR",
-        "SEED",
-        "RUNTIME_THREADS",
-        "ALLOW_ASYNC",
-        "ENABLE_RESET",
-        "ACCEPT_DATA_LOSS",
-        "NEW_HISTORY",
-        "LOG_FORMAT",
-        "LOG_LEVEL",
-    ] {
+    let documented = documented_variables();
+    assert_eq!(ended.stdout.matches("[env: ").count(), documented.len(), "{documented:?}");
+    for variable in documented {
         assert!(ended.stdout.contains(&format!("[env: {variable}=]")), "{variable}");
         let flag = format!("--{}", variable.to_ascii_lowercase().replace('_', "-"));
         let shown = |end| ended.stdout.contains(&format!("{flag}{end}"));
         assert!(shown(" <") || shown("[=<"), "{flag}");
     }
     assert!(ended.stdout.contains("healthcheck"));
+}
+
+/// Those of the table of settings.
+fn documented_variables() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/operate.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let variables = rows.map(|(variable, _)| variable.to_owned());
+    let variables: Vec<_> = variables.filter(|it| !it.contains(|c: char| c.is_lowercase())).collect();
+    assert!(variables.len() > 20, "{variables:?}");
+    variables
 }
 
 #[test]
