@@ -48,8 +48,8 @@ pub fn calls(program: &str) -> Vec<(String, Vec<String>)> {
     calls
 }
 
-/// Each line of the blocks of a page, and each piece of code in its text.
-fn codes(page: &str) -> Vec<(String, bool)> {
+/// Each line of the blocks of a page, and each piece of code in its text: those are inline.
+pub fn codes(page: &str) -> Vec<(String, bool)> {
     let (mut codes, mut prose, mut is_block) = (Vec::new(), String::new(), false);
     for line in page.lines() {
         if line.starts_with("```") {

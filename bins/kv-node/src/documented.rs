@@ -9,9 +9,18 @@ use crate::args::Args;
 use crate::pages;
 use crate::settings::{ALL, Readers, Setting};
 
-/// Names in capitals that are no variables of a node: they belong to tests, or to the code.
-const OTHER_NAMES: [&str; 5] =
-    ["KV_CRASH_ROUNDS", "KV_SIM_FIRST", "KV_SIM_SEEDS", "UPDATE_GOLDEN", "WAITERS_MAX"];
+/// Names in capitals that are no variables of a node: they belong to tests, to the code, or to HTTP.
+const OTHER_NAMES: [&str; 9] = [
+    "KV_CRASH_ROUNDS",
+    "KV_SIM_FIRST",
+    "KV_SIM_SEEDS",
+    "UPDATE_GOLDEN",
+    "WAITERS_MAX",
+    "GET",
+    "PUT",
+    "POST",
+    "DELETE",
+];
 
 #[test]
 fn the_arguments_are_the_settings() {
@@ -80,14 +89,19 @@ fn no_page_names_a_variable_that_is_not_there() {
             || compose.contains_key(name)
             || OTHER_NAMES.contains(&name)
     };
+    let is_in_capitals = |name: &str| {
+        name.len() > 2
+            && name.bytes().all(|c| c == b'_' || c.is_ascii_uppercase() || c.is_ascii_digit())
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+    };
     for (page, text) in pages::all() {
+        // Anywhere, if it can be nothing else; of one word, if it stands alone as code.
         let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let is_variable = |name: &str| {
-            name.contains('_')
-                && name.bytes().all(|c| c == b'_' || c.is_ascii_uppercase() || c.is_ascii_digit())
-        };
-        for name in names.filter(|name| is_variable(name)) {
-            assert!(is_known(name), "{page}: there is no {name}");
+        let names = names.filter(|name| name.contains('_')).map(str::to_owned);
+        let codes = pages::codes(&text).into_iter().filter(|(_, is_inline)| *is_inline);
+        let codes = codes.map(|(code, _)| code.split('=').next().unwrap().to_owned());
+        for name in names.chain(codes).filter(|name| is_in_capitals(name)) {
+            assert!(is_known(&name), "{page}: there is no {name}");
         }
     }
 }
