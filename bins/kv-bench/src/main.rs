@@ -18,14 +18,12 @@ mod dump;
 mod experiment;
 mod fill;
 mod footprint;
-mod judge;
 mod load;
 mod nodes;
 mod parity;
 mod report;
 mod restart;
 mod throughput;
-mod workload;
 
 use std::error::Error;
 use std::process::ExitCode;

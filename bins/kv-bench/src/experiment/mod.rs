@@ -1,5 +1,8 @@
 //! The experiment: for every write quorum, how long does a write take?
 
+mod judge;
+mod workload;
+
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use crate::args::Experiment;
 use crate::cluster::Cluster;
 use crate::containers::{self, Containers};
 use crate::report::{Meta, Row, Summary, draw, table, theory_ms};
-use crate::{Report, judge, parity, workload};
+use crate::{Report, parity};
 
 const FOLLOWERS: usize = 5;
 const MAX_DELAY_MS: u64 = 1000;
