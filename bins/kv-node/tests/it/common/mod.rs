@@ -6,22 +6,23 @@
 
 pub mod durable;
 pub mod history;
+mod http;
+mod patience;
 pub mod writer;
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Far more than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
+pub use self::http::{Answer, open, request};
+pub use self::patience::{PATIENCE, eventually, eventually_within, now, pause};
 
 /// The settings of a node, as variables.
 pub type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -271,101 +272,6 @@ pub fn run_within(patience: Duration, command: &mut Command) -> Ended {
     Ended { code, stdout, stderr }
 }
 
-/// An answer. The body is null if it is not JSON.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub text: String,
-    pub body: Value,
-}
-
-impl Answer {
-    /// The header of this name (in lower case).
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-}
-
-/// One request on a connection of its own.
-pub fn request(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Answer> {
-    Open::send(to, method, path, body)?.read()
-}
-
-/// A request that is on its way: the node need not even run.
-pub fn open(to: SocketAddr, path: &str) -> Open {
-    Open::send(to, "GET", path, None).unwrap()
-}
-
-/// A request that has been sent.
-pub struct Open(TcpStream);
-
-impl Open {
-    fn send(to: SocketAddr, method: &str, path: &str, body: Option<Value>) -> io::Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len(),
-        )?;
-        Ok(Self(stream))
-    }
-
-    /// Waits for the answer; there must be one.
-    pub fn answer(self) -> Answer {
-        self.read().expect("an answer")
-    }
-
-    fn read(mut self) -> io::Result<Answer> {
-        let mut answer = String::new();
-        self.0.read_to_string(&mut answer)?;
-        parse(&answer)
-    }
-}
-
-fn parse(answer: &str) -> io::Result<Answer> {
-    let no_http = || io::Error::other(format!("not HTTP: {answer:?}"));
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(no_http)?;
-    let head = head.to_ascii_lowercase();
-    let whole =
-        if head.contains("transfer-encoding: chunked") { join_chunks(body) } else { Some(body.to_owned()) };
-    let text = whole.ok_or_else(no_http)?;
-    let body = serde_json::from_str(&text).unwrap_or_default();
-    Ok(Answer { status, head, text, body })
-}
-
-/// A body that came in chunks; none if it is cut short.
-fn join_chunks(mut rest: &str) -> Option<String> {
-    let mut body = String::new();
-    loop {
-        let (size, chunk) = rest.split_once("\r\n")?;
-        let size = usize::from_str_radix(size, 16).ok()?;
-        body += chunk.get(..size)?;
-        rest = chunk.get(size..)?.strip_prefix("\r\n")?;
-        if size == 0 {
-            return Some(body);
-        }
-    }
-}
-
-/// Polls until it is so.
-pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
-    eventually_within(PATIENCE, what, is_so);
-}
-
-/// As [`eventually`], with another deadline.
-pub fn eventually_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = now();
-    while !is_so() {
-        assert!(start.elapsed() < patience, "not in time: {what}");
-        pause();
-    }
-}
-
 /// Killed when it is dropped.
 struct Process(Child);
 
@@ -401,16 +307,6 @@ fn listening_address(line: &str) -> Option<SocketAddr> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[expect(clippy::disallowed_methods, reason = "deadlines of polls, and how long a real answer took")]
-pub fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the pause of a poll with a deadline, and of clients")]
-pub fn pause() {
-    std::thread::sleep(POLL_INTERVAL);
 }
 
 /// Numbers that look random, the same at every run (Knuth's MMIX generator).
