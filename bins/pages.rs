@@ -33,7 +33,14 @@ pub fn calls(program: &str) -> Vec<(String, Vec<String>)> {
     for (page, text) in all() {
         for (code, is_inline) in codes(&text) {
             let mut words = code.split_whitespace();
-            if !words.by_ref().any(|word| word.rsplit('/').next() == Some(program)) {
+            let mut before = "";
+            let is_call = words.by_ref().any(|word| {
+                let is_named = word.rsplit('/').next() == Some(program);
+                // Cargo's own name for it: what follows is meant for Cargo.
+                let is_package = std::mem::replace(&mut before, word) == "-p";
+                is_named && !is_package
+            });
+            if !is_call {
                 continue;
             }
             let ends = |word: &&str| ["2>", "&", "&&", "|", "#", ";"].contains(word);
