@@ -49,6 +49,24 @@ fn the_first_page_tells_the_defaults_of_the_experiment() {
     }
 }
 
+/// What `--check` asks for in containers is what the page about them says.
+#[test]
+fn the_page_about_containers_tells_what_is_checked() {
+    let page = pages::read("docs/how-to/deploy.md").replace('\n', " ");
+    let command = Args::command();
+    let check = command.get_arguments().find(|arg| arg.get_long() == Some("check")).unwrap();
+    let help = check.get_help().unwrap().to_string();
+    let (_, rest) = help.split_once(" within ").unwrap();
+    let (deviation, rest) = rest.split_once(" standard errors").unwrap();
+    let (_, median) = rest.split_once("with --compose at most ").unwrap();
+    let median = median.strip_suffix(" (median)").unwrap();
+    let told = format!(
+        "each mean, less the median overhead, is within {deviation} standard errors of the theory and the median \
+         overhead is at most {median}"
+    );
+    assert!(page.contains(&told), "{told}");
+}
+
 /// All flags of a command that need not be given, with what holds then.
 fn row(name: &str, command: &Command) -> String {
     let defaults = command.get_arguments().filter_map(|argument| {

@@ -26,16 +26,16 @@ pub struct Setting {
 pub enum Fallback {
     /// The same as if this had been given.
     Value(fn() -> Cow<'static, str>),
-    /// No value could have been given: these words say what the node does.
+    /// It is not one value for every node: these words say what holds.
     Words(&'static str),
 }
 
-/// The nodes that look at a setting; the others ignore it.
+/// The nodes that look at a setting; for the others it makes no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
     All,
     Leaders,
-    /// Nodes with a `DATA_DIR`. Bad values are refused by all.
+    /// Nodes with a `DATA_DIR`.
     Disks,
 }
 
