@@ -12,6 +12,7 @@ use kv_replication::{DelayLaw, Quorum};
 use thiserror::Error;
 
 use crate::clock::now;
+use crate::output::complain;
 
 /// How many followers the Compose file has.
 pub const FOLLOWERS: usize = 5;
@@ -179,7 +180,7 @@ impl Drop for Containers {
         if !self.removed
             && let Err(error) = self.down()
         {
-            crate::complain(&error);
+            complain(&error);
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use kv_http::Connection;
+use kv_replication::Quorum;
 
-use crate::Report;
-use crate::args::Dump;
 use crate::clock::now;
 use crate::fill::fill;
-use crate::nodes::{Nodes, Process};
+use crate::nodes::{Binary, Nodes, Process};
+use crate::output::Report;
 
 /// How long the follower may take until it has everything.
 const LEVEL_PATIENCE_MS: u64 = 120_000;
@@ -19,6 +19,32 @@ const PAGE_KEYS: u64 = 100;
 const PAGE_ROUNDS: usize = 301;
 /// The memory is looked at whenever so much has come.
 const LOOK_BYTES: usize = 1 << 20;
+
+/// What `--check` asks for.
+const MB_PER_S_MIN: f64 = 50.0;
+const RISE_MB_MAX: f64 = 20.0;
+const PAGE_RATIO_MAX: f64 = 1.5;
+
+/// The flags of `dump`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// How often each node is read; the median speed and the highest rise count.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    #[arg(long, help = format!(
+        "Fails unless every node gives more than {MB_PER_S_MIN} MB/s, its memory rises by less than {RISE_MB_MAX} MB, \
+         and a page at the end takes at most {PAGE_RATIO_MAX} times as long as one at the start"
+    ))]
+    pub check: bool,
+    #[command(flatten)]
+    pub binary: Binary,
+}
 
 /// What one node has shown.
 struct Measured {
@@ -31,8 +57,8 @@ struct Measured {
 }
 
 /// Measures and gives a table.
-pub async fn command(args: &Dump) -> Result<Report, Box<dyn Error>> {
-    let nodes = Nodes::start(args.node.as_deref(), 1, 1).await?;
+pub async fn run(args: Args) -> Result<Report, Box<dyn Error>> {
+    let nodes = Nodes::start(&args.binary, Quorum::new(1, 1)?).await?;
     fill(nodes.leader.clone(), args.keys, args.keys, args.value_bytes).await?;
     let mut text = format!(
         "{:<8}  {:>8}  {:>8}  {:>9}  {:>17}  {:>15}\n",
@@ -40,17 +66,17 @@ pub async fn command(args: &Dump) -> Result<Report, Box<dyn Error>> {
     );
     let mut problem = None;
     for (name, process) in ["follower", "leader"].into_iter().zip(&nodes.processes) {
-        let measured = measure(args, process).await?;
+        let measured = measure(&args, process).await?;
         text += &row(name, &measured);
         if let Some(miss) = miss(&measured).filter(|_| args.check) {
             problem.get_or_insert(format!("{name}: {miss}"));
         }
     }
     text += &format!("{} keys, values of {} bytes, pages of {PAGE_KEYS}\n", args.keys, args.value_bytes);
-    Ok(Report { text, problem, code: 1 })
+    Ok(Report::new(text, problem))
 }
 
-async fn measure(args: &Dump, node: &Process) -> Result<Measured, Box<dyn Error>> {
+async fn measure(args: &Args, node: &Process) -> Result<Measured, Box<dyn Error>> {
     let mut connection = Connection::open(&node.address).await?;
     let sync = format!("/readyz?sync&timeout_ms={LEVEL_PATIENCE_MS}");
     expect(connection.read(&sync, |_| {}).await?.status)?;
@@ -114,11 +140,11 @@ fn row(name: &str, measured: &Measured) -> String {
 /// How it misses what is promised.
 fn miss(measured: &Measured) -> Option<String> {
     let (start, end) = (measured.page_at_start_ms, measured.page_at_end_ms);
-    if measured.mb_per_s <= 50.0 {
+    if measured.mb_per_s <= MB_PER_S_MIN {
         Some(format!("{:.0} MB/s", measured.mb_per_s))
-    } else if measured.rise_mb.is_none_or(|rise| rise >= 20.0) {
-        Some("its memory rose by 20 MB or more, or the system does not tell".to_owned())
-    } else if end > 1.5 * start {
+    } else if measured.rise_mb.is_none_or(|rise| rise >= RISE_MB_MAX) {
+        Some(format!("its memory rose by {RISE_MB_MAX} MB or more, or the system does not tell"))
+    } else if end > PAGE_RATIO_MAX * start {
         Some(format!("a page takes {start:.3} ms at the start and {end:.3} ms at the end"))
     } else {
         None

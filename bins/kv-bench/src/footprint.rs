@@ -2,20 +2,31 @@
 
 use std::error::Error;
 
-use crate::args::Footprint;
 use crate::fill::fill;
-use crate::nodes::Nodes;
+use crate::nodes::{Binary, Nodes, QUORUM, quorum_of_five};
+use crate::output::Report;
 
-const FOLLOWERS: usize = 5;
-const QUORUM: usize = 3;
+/// The flags of `footprint`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    #[command(flatten)]
+    pub binary: Binary,
+}
 
 /// Measures and gives a few lines.
-pub async fn command(args: &Footprint) -> Result<String, Box<dyn Error>> {
-    let nodes = Nodes::start(args.node.as_deref(), FOLLOWERS, QUORUM).await?;
+pub async fn run(args: Args) -> Result<Report, Box<dyn Error>> {
+    let nodes = Nodes::start(&args.binary, quorum_of_five(QUORUM)?).await?;
     let idle = describe(&nodes);
     fill(nodes.leader.clone(), args.keys, args.keys, args.value_bytes).await?;
     let filled = describe(&nodes);
-    Ok(format!("idle:   {idle}\nfilled: {filled}, with {} keys of {} bytes\n", args.keys, args.value_bytes))
+    Ok(format!("idle:   {idle}\nfilled: {filled}, with {} keys of {} bytes\n", args.keys, args.value_bytes)
+        .into())
 }
 
 fn describe(nodes: &Nodes) -> String {

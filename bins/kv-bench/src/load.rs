@@ -10,13 +10,40 @@ use hyper::Method;
 use kv_http::{Address, Connection};
 use thiserror::Error;
 
-use crate::Report;
 use crate::clock::now;
+use crate::output::Report;
+use crate::seconds::seconds;
 
-/// The `load` command: runs and gives a few lines.
-pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::error::Error>> {
+/// The flags of `load`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The node, `http://host:port`.
+    #[arg(long)]
+    pub url: Address,
+    /// Connections, each with one request under way.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How long, in seconds.
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    pub seconds: Duration,
+    /// What each request does.
+    #[arg(long, value_enum, default_value_t = Operation::Put)]
+    pub operation: Operation,
+    /// Keys that are drawn from.
+    #[arg(long, default_value_t = 1000)]
+    pub keys: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Decides which connection takes which keys.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The `load` command: loads the node and gives a few lines.
+pub async fn run(args: Args) -> Result<Report, Box<dyn std::error::Error>> {
     let load = Load {
-        address: args.url.clone(),
+        address: args.url,
         operation: args.operation,
         connections: args.connections,
         duration: args.seconds,
@@ -24,7 +51,7 @@ pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::er
         value_bytes: args.value_bytes,
         seed: args.seed,
     };
-    let outcome = run(&load).await?;
+    let outcome = put_on(&load).await?;
     let quantile = |share| outcome.quantile_ms(share);
     let mut text = format!(
         "{:.0} requests/s over {:.1} s, {} answered, {} errors\np50 {:.3} ms, p95 {:.3} ms, p99 {:.3} ms, max {:.3} ms\n",
@@ -41,7 +68,7 @@ pub async fn command(args: &crate::args::Load) -> Result<Report, Box<dyn std::er
         text += &format!("the first error: {error}\n");
     }
     let problem = outcome.latencies_us.is_empty().then(|| "no request was answered".to_owned());
-    Ok(Report { text, problem, code: 1 })
+    Ok(Report::new(text, problem))
 }
 
 /// How long the last requests may take beyond the end.
@@ -124,7 +151,7 @@ impl Outcome {
 ///
 /// # Errors
 /// [`LoadError`] if it could not begin; failures on the way are counted in the [`Outcome`].
-pub async fn run(load: &Load) -> Result<Outcome, LoadError> {
+pub async fn put_on(load: &Load) -> Result<Outcome, LoadError> {
     let mut connections = Vec::new();
     for _ in 0..load.connections {
         connections.push(Connection::open(&load.address).await?);

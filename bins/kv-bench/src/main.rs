@@ -14,92 +14,60 @@ mod catch_up;
 mod clock;
 mod cluster;
 mod containers;
+#[cfg(test)]
+mod documented;
 mod dump;
+mod echo;
 mod experiment;
 mod fill;
 mod footprint;
-mod judge;
 mod load;
 mod nodes;
+mod output;
+#[cfg(test)]
+#[path = "../../pages.rs"]
+mod pages;
 mod parity;
 mod report;
 mod restart;
+mod seconds;
 mod throughput;
-mod workload;
 
 use std::error::Error;
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::args::{Args, Command};
-
-/// What a command has to say.
-struct Report {
-    text: String,
-    /// Why the text is no good news: the process then fails.
-    problem: Option<String>,
-    /// The exit code, if there is a problem.
-    code: u8,
-}
-
-impl From<String> for Report {
-    fn from(text: String) -> Self {
-        Self { text, problem: None, code: 0 }
-    }
-}
+use crate::output::Report;
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
-        Ok(Report { text, problem, code }) => {
-            print(&text);
-            problem.map_or(ExitCode::SUCCESS, |problem| {
-                complain(Box::<dyn Error>::from(problem).as_ref());
-                ExitCode::from(code)
-            })
-        }
-        Err(error) => {
-            complain(error.as_ref());
-            ExitCode::FAILURE
-        }
-    }
+    output::show(run(Args::parse()))
 }
 
+/// Arguments that cannot be meant are refused before anything is started.
 fn run(args: Args) -> Result<Report, Box<dyn Error>> {
-    // A load comes from one thread, as a node runs on one; the experiment puts six nodes and their
-    // clients into this process, and gets two.
-    let mut builder = match args.command {
-        None => Builder::new_multi_thread(),
-        Some(_) => Builder::new_current_thread(),
-    };
-    let runtime = builder.worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        Ok(match args.command {
-            None => experiment::run(&args.experiment).await?,
-            Some(Command::Load(load)) => load::command(&load).await?,
-            Some(Command::Throughput(throughput)) => throughput::command(&throughput).await?.into(),
-            Some(Command::Restart(restart)) => restart::command(&restart).await?,
-            Some(Command::Footprint(footprint)) => footprint::command(&footprint).await?.into(),
-            Some(Command::Dump(dump)) => dump::command(&dump).await?,
-            Some(Command::Parity(parity)) => parity::command(&parity).await,
-            Some(Command::CatchUp(catch_up)) => catch_up::command(&catch_up).await?,
-            Some(Command::Echo(echo)) => throughput::echo(&echo).await?.into(),
-        })
-    })
-}
-
-#[expect(clippy::print_stdout, reason = "the result of the program")]
-fn print(text: &str) {
-    print!("{text}");
-}
-
-#[expect(clippy::print_stderr, reason = "why there is no result")]
-fn complain(error: &dyn Error) {
-    eprintln!("kv-bench: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
+    match args.command {
+        None => {
+            let config = args.experiment.config()?;
+            // Six nodes and their clients in this process.
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(2).enable_all().build()?.block_on(experiment::run(&config))
+        }
+        Some(Command::Load(args)) => alone(load::run(args)),
+        Some(Command::Throughput(args)) => alone(throughput::run(args.config()?)),
+        Some(Command::Restart(args)) => alone(restart::run(args)),
+        Some(Command::Footprint(args)) => alone(footprint::run(args)),
+        Some(Command::Dump(args)) => alone(dump::run(args)),
+        Some(Command::Parity(args)) => alone(async { Ok(parity::run(args).await) }),
+        Some(Command::CatchUp(args)) => alone(catch_up::run(args.config()?)),
+        Some(Command::Echo(args)) => alone(echo::run(args)),
     }
+}
+
+/// On one thread: a load comes from one, as a node runs on one.
+fn alone(command: impl Future<Output = Result<Report, Box<dyn Error>>>) -> Result<Report, Box<dyn Error>> {
+    Builder::new_current_thread().enable_all().build()?.block_on(command)
 }

@@ -9,18 +9,58 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
+use kv_replication::{InvalidQuorum, Quorum};
 use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::clock::now;
 
+/// How many followers the measurements of six processes have.
+pub const FOLLOWERS: usize = 5;
+/// Their write quorum, if nothing else is said.
+pub const QUORUM: usize = 3;
 const START_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which program the nodes run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Binary {
+    /// The node's binary [default: `kv-node` beside this program].
+    #[arg(long)]
+    node: Option<PathBuf>,
+}
+
+impl Binary {
+    fn find(&self) -> Result<PathBuf, NodesError> {
+        let beside = || std::env::current_exe().unwrap_or_default().with_file_name("kv-node");
+        let path = self.node.clone().unwrap_or_else(beside);
+        if path.is_file() { Ok(path) } else { Err(NodesError::NoBinary(path)) }
+    }
+}
+
+/// A write quorum that no leader of five followers can have.
+#[derive(Debug, Error)]
+pub enum BadQuorum {
+    /// That would measure no replication.
+    #[error("--quorum: 0 is not a quorum that waits for anyone")]
+    Zero,
+    /// There are not so many.
+    #[error("--quorum: {0}")]
+    Invalid(InvalidQuorum),
+}
+
+/// `write` of the five followers.
+pub fn quorum_of_five(write: usize) -> Result<Quorum, BadQuorum> {
+    if write == 0 {
+        return Err(BadQuorum::Zero);
+    }
+    Quorum::new(FOLLOWERS, write).map_err(BadQuorum::Invalid)
+}
 
 /// A leader and its followers, each a process. They are killed, by their ids, when this is dropped.
 pub struct Nodes {
     pub leader: Address,
     binary: PathBuf,
-    quorum: usize,
+    quorum: Quorum,
     /// The leader is the last one.
     pub processes: Vec<Process>,
     /// Where they keep what they must not forget, if they do: removed with them.
@@ -62,32 +102,22 @@ pub enum NodesError {
 
 impl Nodes {
     /// Starts them without delays and without disks, and waits until the leader takes writes.
-    pub async fn start(binary: Option<&Path>, followers: usize, quorum: usize) -> Result<Self, NodesError> {
-        Self::begin(binary, followers, quorum, None).await
+    pub async fn start(binary: &Binary, quorum: Quorum) -> Result<Self, NodesError> {
+        Self::begin(binary, quorum, None).await
     }
 
     /// As [`Nodes::start`], with data directories somewhere below `disk`.
-    pub async fn start_durable(
-        binary: Option<&Path>,
-        followers: usize,
-        quorum: usize,
-        disk: &Path,
-    ) -> Result<Self, NodesError> {
+    pub async fn start_durable(binary: &Binary, quorum: Quorum, disk: &Path) -> Result<Self, NodesError> {
         let unusable = |source| NodesError::Spawn { path: disk.to_owned(), source };
         let disk = tempfile::Builder::new().prefix("kv-bench-").tempdir_in(disk).map_err(unusable)?;
-        Self::begin(binary, followers, quorum, Some(disk)).await
+        Self::begin(binary, quorum, Some(disk)).await
     }
 
-    async fn begin(
-        binary: Option<&Path>,
-        followers: usize,
-        quorum: usize,
-        disk: Option<TempDir>,
-    ) -> Result<Self, NodesError> {
-        let binary = find(binary)?;
+    async fn begin(binary: &Binary, quorum: Quorum, disk: Option<TempDir>) -> Result<Self, NodesError> {
+        let binary = binary.find()?;
         let leader = Address::new("127.0.0.1", 0);
         let mut nodes = Self { leader, binary, quorum, processes: Vec::new(), disk };
-        for index in 0..followers {
+        for index in 0..quorum.followers() {
             let follower = nodes.start_follower(index, 0)?;
             nodes.processes.push(follower);
         }
@@ -99,7 +129,7 @@ impl Nodes {
     /// Starts the leader of all that run.
     fn start_leader(&mut self) -> Result<(), NodesError> {
         let urls = self.processes.iter().map(|node| node.address.to_string()).collect::<Vec<_>>().join(",");
-        let quorum = self.quorum.to_string();
+        let quorum = self.quorum.write().to_string();
         let data = self.data_dir(self.processes.len());
         let mut args =
             vec!["--role", "leader", "--port", "0", "--follower-urls", &urls, "--write-quorum", &quorum];
@@ -262,13 +292,4 @@ fn end(child: &mut Child) {
     // It may have ended on its own; then there is nothing left to do.
     let _ = child.kill();
     let _ = child.wait();
-}
-
-fn find(binary: Option<&Path>) -> Result<PathBuf, NodesError> {
-    let beside = || {
-        let own = std::env::current_exe().unwrap_or_default();
-        own.with_file_name("kv-node")
-    };
-    let path = binary.map_or_else(beside, Path::to_owned);
-    if path.is_file() { Ok(path) } else { Err(NodesError::NoBinary(path)) }
 }

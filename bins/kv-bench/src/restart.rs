@@ -1,21 +1,44 @@
 //! How long durable nodes take to come back, and what that takes of memory.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 
-use crate::Report;
-use crate::args::Restart;
 use crate::clock::now;
 use crate::fill::fill;
-use crate::nodes::Nodes;
+use crate::nodes::{Binary, Nodes, QUORUM, quorum_of_five};
+use crate::output::Report;
 
-const FOLLOWERS: usize = 5;
-const QUORUM: usize = 3;
 const READY_MAX: Duration = Duration::from_secs(10);
 const PEAK_RATIO_MAX: f64 = 1.5;
+
+/// The flags of `restart`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Keys to fill the store with.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// Writes, each of the next key in turn.
+    #[arg(long, default_value_t = 2_000_000)]
+    pub writes: u64,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Where the data directories go while it runs [default: the system's place for temporary files].
+    #[arg(long)]
+    pub disk: Option<PathBuf>,
+    #[arg(long, help = format!(
+        "Fails unless every node is ready again in less than {} s, and its memory peaks below {PEAK_RATIO_MAX} times \
+         the steady one",
+        READY_MAX.as_secs()
+    ))]
+    pub check: bool,
+    #[command(flatten)]
+    pub binary: Binary,
+}
 
 /// A node before and after.
 struct Measured {
@@ -26,9 +49,9 @@ struct Measured {
 }
 
 /// Fills, kills and starts again: one follower, then the leader.
-pub async fn command(args: &Restart) -> Result<Report, Box<dyn Error>> {
-    let disk = args.disk.clone().unwrap_or_else(std::env::temp_dir);
-    let mut nodes = Nodes::start_durable(args.node.as_deref(), FOLLOWERS, QUORUM, &disk).await?;
+pub async fn run(args: Args) -> Result<Report, Box<dyn Error>> {
+    let disk = args.disk.unwrap_or_else(std::env::temp_dir);
+    let mut nodes = Nodes::start_durable(&args.binary, quorum_of_five(QUORUM)?, &disk).await?;
     fill(nodes.leader.clone(), args.writes, args.keys, args.value_bytes).await?;
     let follower = restart_follower(&mut nodes).await?;
     let leader = restart_leader(&mut nodes).await?;
@@ -44,7 +67,7 @@ pub async fn command(args: &Restart) -> Result<Report, Box<dyn Error>> {
         }
     }
     text += &format!("{} writes to {} keys, values of {} bytes\n", args.writes, args.keys, args.value_bytes);
-    Ok(Report { text, problem, code: 1 })
+    Ok(Report::new(text, problem))
 }
 
 async fn restart_follower(nodes: &mut Nodes) -> Result<Measured, Box<dyn Error>> {
@@ -114,7 +137,9 @@ fn miss(measured: &Measured) -> Option<String> {
     if measured.took >= READY_MAX {
         Some(format!("ready after {:.1} s", measured.took.as_secs_f64()))
     } else if measured.ratio().is_none_or(|ratio| ratio >= PEAK_RATIO_MAX) {
-        Some("its memory peaked at 1.5 times the steady one or more, or the system does not tell".to_owned())
+        Some(format!(
+            "its memory peaked at {PEAK_RATIO_MAX} times the steady one or more, or the system does not tell"
+        ))
     } else {
         None
     }

@@ -1,34 +1,79 @@
 //! Writes per second of six processes, beside a bare echo server under the same generator.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use kv_http::Address;
-use tokio::net::TcpListener;
+use kv_replication::Quorum;
 
-use crate::args::{Echo, Throughput};
 use crate::clock::now;
 use crate::load::{self, Load, Operation};
-use crate::nodes::{Nodes, Process};
+use crate::nodes::{BadQuorum, Binary, Nodes, Process, QUORUM, quorum_of_five};
+use crate::output::Report;
+use crate::seconds::seconds;
 
-const FOLLOWERS: usize = 5;
 /// What an entry takes in a log, about.
 const APPEND_BYTES: usize = 150;
 
+/// The flags of `throughput`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Connections to measure with, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "64,10,1")]
+    pub connections: Vec<usize>,
+    /// Rounds, in each of which store and echo take turns; the median counts.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// The length of one measurement.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    pub seconds: Duration,
+    /// The write quorum of the five followers.
+    #[arg(long, default_value_t = QUORUM)]
+    pub quorum: usize,
+    /// The length of each value.
+    #[arg(long, default_value_t = 64)]
+    pub value_bytes: usize,
+    /// Keys that are written to.
+    #[arg(long, default_value_t = 1000)]
+    pub keys: u64,
+    /// Gives every node a data directory, somewhere below this one, and measures its syncs too.
+    #[arg(long)]
+    pub durable: Option<PathBuf>,
+    #[command(flatten)]
+    pub binary: Binary,
+}
+
+/// What is measured.
+pub struct Config {
+    connections: Vec<usize>,
+    /// At least one.
+    rounds: usize,
+    duration: Duration,
+    quorum: Quorum,
+    value_bytes: usize,
+    keys: u64,
+    durable: Option<PathBuf>,
+    binary: Binary,
+}
+
+impl Args {
+    /// # Errors
+    /// [`BadQuorum`] if the quorum is none of five followers.
+    pub fn config(self) -> Result<Config, BadQuorum> {
+        let Self { connections, rounds, seconds, quorum, value_bytes, keys, durable, binary } = self;
+        let (rounds, quorum) = (rounds.max(1), quorum_of_five(quorum)?);
+        Ok(Config { connections, rounds, duration: seconds, quorum, value_bytes, keys, durable, binary })
+    }
+}
+
 /// Measures and gives a table.
-pub async fn command(args: &Throughput) -> Result<String, Box<dyn Error>> {
-    let node = args.node.as_deref();
-    let nodes = match &args.durable {
-        Some(disk) => Nodes::start_durable(node, FOLLOWERS, args.quorum, disk).await?,
-        None => Nodes::start(node, FOLLOWERS, args.quorum).await?,
+pub async fn run(config: Config) -> Result<Report, Box<dyn Error>> {
+    let Config { quorum, binary, .. } = &config;
+    let nodes = match &config.durable {
+        Some(disk) => Nodes::start_durable(binary, *quorum, disk).await?,
+        None => Nodes::start(binary, *quorum).await?,
     };
     let echo = Process::start(&std::env::current_exe()?, &["echo"])?;
     let mut text = format!(
@@ -40,18 +85,18 @@ pub async fn command(args: &Throughput) -> Result<String, Box<dyn Error>> {
         "p50 ms",
         "p99 ms",
         "Errors",
-        if args.durable.is_some() { "   Syncs/s" } else { "" }
+        if config.durable.is_some() { "   Syncs/s" } else { "" }
     );
-    for &connections in &args.connections {
+    for &connections in &config.connections {
         let mut stored = Vec::new();
         let mut echoed = Vec::new();
         let mut synced = Vec::new();
-        for _ in 0..args.rounds.max(1) {
-            if let Some(disk) = &args.durable {
-                synced.push(syncs_per_s(disk, args.seconds)?);
+        for _ in 0..config.rounds {
+            if let Some(disk) = &config.durable {
+                synced.push(syncs_per_s(disk, config.duration)?);
             }
-            echoed.push(run(args, &echo.address, Operation::Echo, connections).await?);
-            stored.push(run(args, &nodes.leader, Operation::Put, connections).await?);
+            echoed.push(load(&config, &echo.address, Operation::Echo, connections).await?);
+            stored.push(load(&config, &nodes.leader, Operation::Put, connections).await?);
         }
         let writes = median(stored.iter().map(load::Outcome::throughput).collect());
         let floor = median(echoed.iter().map(load::Outcome::throughput).collect());
@@ -65,13 +110,14 @@ pub async fn command(args: &Throughput) -> Result<String, Box<dyn Error>> {
         );
     }
     text += &format!(
-        "medians of {}; W = {} of 5, values of {} bytes, {}\n",
-        args.rounds.max(1),
-        args.quorum,
-        args.value_bytes,
-        if args.durable.is_some() { "six durable nodes on one disk" } else { "in memory" }
+        "medians of {}; W = {} of {}, values of {} bytes, {}\n",
+        config.rounds,
+        quorum.write(),
+        quorum.followers(),
+        config.value_bytes,
+        if config.durable.is_some() { "six durable nodes on one disk" } else { "in memory" }
     );
-    Ok(text)
+    Ok(text.into())
 }
 
 /// How often this disk makes an append of one small entry durable, alone: the raw rate of one writer.
@@ -86,8 +132,8 @@ fn syncs_per_s(disk: &Path, duration: Duration) -> Result<f64, Box<dyn Error>> {
     Ok(f64::from(syncs) / start.elapsed().as_secs_f64())
 }
 
-async fn run(
-    args: &Throughput,
+async fn load(
+    config: &Config,
     address: &Address,
     operation: Operation,
     connections: usize,
@@ -96,37 +142,15 @@ async fn run(
         address: address.clone(),
         operation,
         connections,
-        duration: args.seconds,
-        keys: args.keys,
-        value_bytes: args.value_bytes,
+        duration: config.duration,
+        keys: config.keys,
+        value_bytes: config.value_bytes,
         seed: 1,
     };
-    Ok(load::run(&load).await?)
+    Ok(load::put_on(&load).await?)
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Serves until it is killed; says where it listens as a node does.
-pub async fn echo(args: &Echo) -> Result<String, Box<dyn Error>> {
-    let listener = TcpListener::bind(args.listen).await?;
-    announce(&format!("listening address={}", listener.local_addr()?));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(async move {
-            let echo = service_fn(|request: Request<Incoming>| async {
-                Ok::<_, Infallible>(Response::new(request.into_body()))
-            });
-            // A client that goes away is none of its business.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), echo).await;
-        });
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "the line that the parent waits for")]
-fn announce(line: &str) {
-    eprintln!("{line}");
 }

@@ -1,32 +1,56 @@
 //! `kv-node backup` and `kv-node restore`.
 
-use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use hyper::StatusCode;
 use kv_core::NodeId;
-use kv_http::{Address, Connection};
-use kv_storage::{BackupFile, BackupSummary, DiskConfig};
+use kv_http::{Address, ClientError, Connection, InvalidAddress};
+use kv_storage::{BackupError as FileError, BackupFile, BackupSummary, DiskConfig};
+use rand::rngs::SysError;
+use thiserror::Error;
 
-use crate::node::draw;
+use crate::random::draw;
 use crate::settings::DiskSettings;
 
+/// Why there is no backup, or no node made of one.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    #[error("say what to back up: a node that runs (--from), or DATA_DIR")]
+    NoSource,
+    #[error("DATA_DIR: say where to restore the backup to")]
+    NoTarget,
+    #[error("--from: {0:?} is {1}")]
+    BadAddress(String, InvalidAddress),
+    #[error("{address} answered {status}: {body}")]
+    Refused { address: Address, status: StatusCode, body: String },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Random(#[from] SysError),
+}
+
 /// Backs up the node that runs at `from`, or the one in the data directory that does not run.
-pub fn backup(disk: Option<&DiskSettings>, from: Option<&str>, to: &Path) -> Result<(), Box<dyn Error>> {
+pub fn backup(disk: Option<&DiskSettings>, from: Option<&str>, to: &Path) -> Result<(), BackupError> {
     let summary = match (from, disk) {
         (Some(from), _) => {
-            copy(&from.parse().map_err(|problem| format!("--from: {from:?} is {problem}"))?, to)?
+            let bad = |problem| BackupError::BadAddress(from.to_owned(), problem);
+            copy(&from.parse().map_err(bad)?, to)?
         }
         (None, Some(disk)) => kv_storage::write_backup(&disk.directory, to)?,
-        (None, None) => return Err("say what to back up: a node that runs (--from), or DATA_DIR".into()),
+        (None, None) => return Err(BackupError::NoSource),
     };
     tell("backed up", &summary);
     Ok(())
 }
 
 /// Makes the data directory of a new leader.
-pub fn restore(disk: Option<&DiskSettings>, from: &Path) -> Result<(), Box<dyn Error>> {
-    let disk = disk.ok_or("DATA_DIR: say where to restore the backup to")?;
+pub fn restore(disk: Option<&DiskSettings>, from: &Path) -> Result<(), BackupError> {
+    let disk = disk.ok_or(BackupError::NoTarget)?;
     let config = DiskConfig { salt: draw()?, ..disk.config.clone() };
     let summary = kv_storage::restore(from, &disk.directory, config, NodeId(draw()?))?;
     tell("restored", &summary);
@@ -34,7 +58,7 @@ pub fn restore(disk: Option<&DiskSettings>, from: &Path) -> Result<(), Box<dyn E
 }
 
 /// Copies what the node gives; the file is read again before it gets its name.
-fn copy(from: &Address, to: &Path) -> Result<BackupSummary, Box<dyn Error>> {
+fn copy(from: &Address, to: &Path) -> Result<BackupSummary, BackupError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut file = BackupFile::create(to)?;
@@ -49,9 +73,8 @@ fn copy(from: &Address, to: &Path) -> Result<BackupSummary, Box<dyn Error>> {
         });
         let response = response.await?;
         if response.status != StatusCode::OK {
-            return Err(
-                format!("{from} answered {}: {}", response.status, String::from_utf8_lossy(&body)).into()
-            );
+            let body = String::from_utf8_lossy(&body).into_owned();
+            return Err(BackupError::Refused { address: from.clone(), status: response.status, body });
         }
         match failed {
             Some(failed) => Err(failed.into()),

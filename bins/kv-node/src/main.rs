@@ -13,8 +13,15 @@
 
 mod args;
 mod backup;
+#[cfg(test)]
+mod documented;
+mod failure;
 mod healthcheck;
 mod node;
+#[cfg(test)]
+#[path = "../../pages.rs"]
+mod pages;
+mod random;
 mod settings;
 
 use std::process::ExitCode;
@@ -22,33 +29,35 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Command};
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let settings = match Settings::from_args(&args) {
-        Ok(settings) => settings,
-        // For a container's check there are only two answers.
-        Err(error) => return refuse(&error, if args.command.is_some() { 1 } else { 2 }),
-    };
-    let done = match args.command {
-        Some(Command::Healthcheck) => healthcheck::run(&settings).map_err(|error| (error, 1)),
-        Some(Command::Backup { to, from }) => {
-            backup::backup(settings.disk.as_ref(), from.as_deref(), &to).map_err(|error| (error, 1))
-        }
-        Some(Command::Restore { from }) => {
-            backup::restore(settings.disk.as_ref(), &from).map_err(|error| (error, 1))
-        }
-        None => node::run(settings),
-    };
-    match done {
+    match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err((error, code)) => refuse(error.as_ref(), code),
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
     }
 }
 
+fn run(Args { command, given }: Args) -> Result<(), Failure> {
+    let settings = Settings::read(&given, random::draw()?);
+    let Some(command) = command else {
+        return node::run(settings?);
+    };
+    let settings = settings.map_err(Failure::Command)?;
+    let disk = settings.disk.as_ref();
+    match command {
+        Command::Healthcheck => healthcheck::run(settings.local_address())?,
+        Command::Backup { to, from } => backup::backup(disk, from.as_deref(), &to)?,
+        Command::Restore { from } => backup::restore(disk, &from)?,
+    }
+    Ok(())
+}
+
 #[expect(clippy::print_stderr, reason = "the one line that says why the process ends")]
-fn refuse(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("kv-node: {error}");
-    ExitCode::from(code)
+fn complain(failure: &Failure) {
+    eprintln!("kv-node: {failure}");
 }

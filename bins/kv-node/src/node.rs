@@ -1,6 +1,5 @@
 //! A node, put together.
 
-use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -8,48 +7,42 @@ use std::sync::Arc;
 use kv_core::NodeId;
 use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
-use kv_replication::{ClusterId, DelayLaw, FollowerConfig, Image, LeaderConfig, StorageError};
-use kv_storage::{DiskConfig, DiskStorage, OpenError, Opened};
-use rand::TryRng;
-use rand::rngs::SysRng;
+use kv_replication::{ClusterId, FollowerConfig, Image, LeaderConfig, StorageError};
+use kv_storage::{DiskConfig, DiskStorage, Opened};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::failure::Failure;
+use crate::random::draw;
 use crate::settings::{DiskSettings, LeaderSettings, Role, Settings};
-
-/// An error, and the exit code that goes with it.
-type Failure = (Box<dyn Error>, u8);
-
-/// The exit code of a node whose disk has failed.
-const DISK_FAILED: u8 = 3;
 
 /// Runs until the process is told to stop.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     start_logging(&settings);
-    let fresh = NodeId(draw().map_err(system)?);
+    let fresh = NodeId(draw()?);
     let opened = settings.disk.as_ref().map(|disk| open(disk, fresh)).transpose()?;
     let id = opened.as_ref().map_or(fresh, |opened| opened.image.meta.identity.node);
-    let runtime = runtime(settings.runtime_threads).map_err(system)?;
+    let runtime = runtime(settings.runtime_threads)?;
     let done = runtime.block_on(async {
-        let stop = stop_signal().map_err(system)?;
+        let stop = stop_signal()?;
         let listener = TcpListener::bind((settings.host.as_str(), settings.port))
             .await
-            .map_err(|error| cannot_listen(&settings, &error))?;
-        let address = listener.local_addr().map_err(system)?;
+            .map_err(|error| Failure::listen(&settings.host, settings.port, error))?;
+        let address = listener.local_addr()?;
         let config = ServerConfig { enable_reset: settings.enable_reset, ..ServerConfig::default() };
         let node = match settings.role {
             Role::Follower => Node::Follower(follow(id, opened)?),
-            Role::Leader(leader) => Node::Leader(lead(id, opened, settings.seed, leader)?),
+            Role::Leader(leader) => Node::Leader(lead(id, opened, leader)?),
         };
         tracing::info!(%address, node = %id, version = env!("CARGO_PKG_VERSION"), "listening");
         tokio::select! {
             biased;
             // Nothing is acknowledged any more, and nobody knows what the disk has: the process ends at once.
-            error = disk_failed(&node) => return Err((error.into(), DISK_FAILED)),
+            error = disk_failed(&node) => return Err(error.into()),
             () = serve(listener, node.clone(), config, stop) => {}
         }
-        close(&node).map_err(|error| (error.into(), DISK_FAILED))?;
+        close(&node)?;
         tracing::info!("stopped");
         Ok(())
     });
@@ -60,12 +53,11 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
 
 /// Opens the data directory, before any port is bound.
 fn open(settings: &DiskSettings, fresh: NodeId) -> Result<Opened, Failure> {
-    let refused = |error: OpenError| (format!("DATA_DIR: {error}").into(), 2);
     let DiskSettings { directory, cluster, config } = settings;
-    let config = DiskConfig { salt: draw().map_err(system)?, ..config.clone() };
-    let opened = DiskStorage::open(directory, config, fresh).map_err(refused)?;
+    let config = DiskConfig { salt: draw()?, ..config.clone() };
+    let opened = DiskStorage::open(directory, config, fresh)?;
     if let Some(wanted) = cluster {
-        opened.storage.require_cluster(&opened.image, *wanted).map_err(refused)?;
+        opened.storage.require_cluster(&opened.image, *wanted)?;
     }
     let Image { meta, mark, store, pending, .. } = &opened.image;
     if let Some(file) = &opened.torn {
@@ -95,32 +87,23 @@ fn follow(id: NodeId, opened: Option<Opened>) -> Result<FollowerHandle, Failure>
     let config = FollowerConfig::default();
     match opened {
         None => Ok(FollowerHandle::new(id, config)),
-        Some(Opened { storage, image, .. }) => {
-            FollowerHandle::restart(image, config, Box::new(storage)).map_err(system)
-        }
+        Some(Opened { storage, image, .. }) => Ok(FollowerHandle::restart(image, config, Box::new(storage))?),
     }
 }
 
-fn lead(
-    id: NodeId,
-    opened: Option<Opened>,
-    seed: Option<u64>,
-    settings: LeaderSettings,
-) -> Result<LeaderNode, Failure> {
-    let seed = seed.map_or_else(draw, Ok).map_err(system)?;
-    let cluster = ClusterId(draw().map_err(system)?);
+fn lead(id: NodeId, opened: Option<Opened>, settings: LeaderSettings) -> Result<LeaderNode, Failure> {
     let LeaderSettings {
         followers,
         quorum,
-        min_delay,
-        max_delay,
+        delays,
+        seed,
         replication_timeout,
         write_timeout,
         new_history,
         accept_data_loss,
     } = settings;
     let mut config = LeaderConfig::new(quorum);
-    config.delays = DelayLaw::uniform(seed, min_delay, max_delay).map_err(|error| (error.into(), 2))?;
+    config.delays = delays;
     config.seed = seed;
     config.new_history = new_history;
     config.accept_data_loss = accept_data_loss;
@@ -129,12 +112,13 @@ fn lead(
     tracing::info!(
         followers = quorum.followers(),
         write_quorum = quorum.write(),
-        ?min_delay,
-        ?max_delay,
+        min_delay = ?delays.min(),
+        max_delay = ?delays.max(),
         ?write_timeout,
         seed,
         "leading"
     );
+    let cluster = ClusterId(draw()?);
     let transport = PeerTransport::new(followers.iter().cloned());
     let handle = match opened {
         None => LeaderHandle::spawn(id, cluster, config, transport),
@@ -142,8 +126,7 @@ fn lead(
             LeaderHandle::restart(image, cluster, config, transport, Box::new(storage))
         }
     };
-    let handle = handle.map_err(system)?;
-    Ok(LeaderNode::new(handle, write_timeout, followers))
+    Ok(LeaderNode::new(handle?, write_timeout, followers))
 }
 
 fn start_logging(settings: &Settings) {
@@ -177,23 +160,4 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping: no new writes, open ones finish");
     })
-}
-
-/// Identities and seeds come from the system, here and nowhere else.
-pub fn draw() -> Result<u64, rand::rngs::SysError> {
-    SysRng.try_next_u64()
-}
-
-fn cannot_listen(settings: &Settings, error: &io::Error) -> Failure {
-    let (host, port) = (&settings.host, settings.port);
-    let (variable, way_out) = match error.kind() {
-        io::ErrorKind::AddrInUse => ("PORT", "choose another, or stop what listens there"),
-        io::ErrorKind::PermissionDenied => ("PORT", "choose one above 1023"),
-        _ => ("HOST", "use an address of this machine"),
-    };
-    (format!("{variable}: cannot listen on {host}:{port}: {error}; {way_out}").into(), 2)
-}
-
-fn system(error: impl Error + 'static) -> Failure {
-    (error.into(), 1)
 }

@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use kv_replication::Limits;
 
+use super::config::{Away, Config, LEVEL_MAX};
 use super::watch::Peak;
-use super::{Away, FOLLOWERS};
-use crate::args::CatchUp;
 use crate::load::Outcome;
-
-/// How long it may take with `--check`.
-const LEVEL_MAX: Duration = Duration::from_secs(20);
 
 /// One part of a run, under the same writers as every other.
 #[derive(Debug)]
@@ -44,7 +40,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn table(&self, args: &CatchUp) -> String {
+    pub fn table(&self, config: &Config) -> String {
         let mut text = format!(
             "{:<11}  {:>7}  {:>8}  {:>5}  {:>7}  {:>7}  {:>7}  {:>6}  {:>9}  {:>11}\n",
             "Stage",
@@ -63,7 +59,7 @@ impl Figures {
             text += &stage.row(first);
         }
         let Return { missed, installed, caught_up, level } = self.back;
-        let how = match args.away() {
+        let how = match config.away {
             Away::Killed => "killed and started again empty",
             Away::Stopped => "stopped and continued",
             Away::Slow => "slowed down and let go",
@@ -74,11 +70,12 @@ impl Figures {
         );
         let growth = self.growth_bytes().map_or("?".to_owned(), |bytes| format!("{:.0}", mb(bytes)));
         text + &format!(
-            "the leader grew by {growth} MB, its limits allow {:.0}; W = {} of {FOLLOWERS}, {} keys, values of {} bytes\n",
+            "the leader grew by {growth} MB, its limits allow {:.0}; W = {} of {}, {} keys, values of {} bytes\n",
             mb(self.growth_bytes_max),
-            args.quorum,
-            args.keys,
-            args.value_bytes,
+            config.quorum.write(),
+            config.quorum.followers(),
+            config.keys,
+            config.value_bytes,
         )
     }
 

@@ -1,6 +1,7 @@
 //! A follower that missed a great deal becomes level again, while writes go on.
 
 mod bound;
+mod config;
 mod figures;
 mod watch;
 mod writers;
@@ -11,42 +12,29 @@ use std::time::Duration;
 use kv_core::{Command, Key};
 use kv_replication::Limits;
 
+use self::config::{Away, Config, SLOW_STOPPED};
 use self::figures::{Figures, Return, Stage};
 use self::watch::{Watch, pause};
 use self::writers::Writers;
-use crate::Report;
-use crate::args::CatchUp;
 use crate::clock::now;
 use crate::fill::{self, fill};
-use crate::nodes::Nodes;
+use crate::nodes::{FOLLOWERS, Nodes};
+use crate::output::Report;
+
+pub use self::config::Args;
 
 /// Who goes away: the last of the followers.
-const AWAY: usize = 4;
-const FOLLOWERS: usize = 5;
+const AWAY: usize = FOLLOWERS - 1;
 /// How long it may take until this program gives up.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How long a slow follower stands still at a time: less than the time-out of one attempt.
-const SLOW_STOPPED: Duration = Duration::from_millis(2_500);
-
-/// What happens to the follower.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
-    /// It is killed, and started again without memory.
-    Killed,
-    /// It stands still, and goes on.
-    Stopped,
-    /// It stands still nearly all the time, and so never fails: the log has to wait for it.
-    Slow,
-}
-
 /// Measures and gives a table.
-pub async fn command(args: &CatchUp) -> Result<Report, Box<dyn Error>> {
-    let nodes = Nodes::start(args.node.as_deref(), FOLLOWERS, args.quorum).await?;
+pub async fn run(config: Config) -> Result<Report, Box<dyn Error>> {
+    let nodes = Nodes::start(&config.binary, config.quorum).await?;
     let watch = Watch::new(&nodes, AWAY)?;
-    let mut run = Run { args, nodes, watch, stages: Vec::new() };
+    let mut run = Run { config: &config, nodes, watch, stages: Vec::new() };
     // Every key is there before anything is measured: stores of one size cost the same.
-    run.fill(args.keys).await?;
+    run.fill(config.keys).await?;
 
     let mut writers = run.writers().await?;
     run.measure("before", &mut writers).await?;
@@ -60,14 +48,15 @@ pub async fn command(args: &CatchUp) -> Result<Report, Box<dyn Error>> {
     writers.stop().await;
 
     let limits = Limits::default();
-    let growth_bytes_max = bound::growth_bytes_max(&limits, FOLLOWERS as u64, frame_bytes(args.value_bytes)?);
+    let growth_bytes_max =
+        bound::growth_bytes_max(&limits, FOLLOWERS as u64, frame_bytes(config.value_bytes)?);
     let figures = Figures { stages: run.stages, back, growth_bytes_max };
-    let problem = figures.problem(&limits).filter(|_| args.check);
-    Ok(Report { text: figures.table(args), problem, code: 1 })
+    let problem = figures.problem(&limits).filter(|_| config.check);
+    Ok(Report::new(figures.table(&config), problem))
 }
 
 struct Run<'a> {
-    args: &'a CatchUp,
+    config: &'a Config,
     nodes: Nodes,
     watch: Watch,
     stages: Vec<Stage>,
@@ -75,26 +64,26 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn writers(&self) -> Result<Writers, Box<dyn Error>> {
-        Ok(Writers::start(&self.nodes.leader, self.args).await?)
+        Ok(Writers::start(&self.nodes.leader, self.config).await?)
     }
 
     async fn fill(&mut self, writes: u64) -> Result<(), Box<dyn Error>> {
-        let CatchUp { keys, value_bytes, .. } = *self.args;
+        let Config { keys, value_bytes, .. } = *self.config;
         fill(self.nodes.leader.clone(), writes, keys, value_bytes).await?;
         Ok(())
     }
 
     /// The follower misses what it is to miss.
     async fn miss(&mut self) -> Result<(), Box<dyn Error>> {
-        let CatchUp { missed, keys, value_bytes, .. } = *self.args;
-        match self.args.away() {
+        let Config { missed, keys, value_bytes, .. } = *self.config;
+        match self.config.away {
             Away::Killed => self.nodes.kill(AWAY)?,
             Away::Stopped | Away::Slow => self.nodes.signal(AWAY, "STOP")?,
         }
         let filling = tokio::spawn(fill(self.nodes.leader.clone(), missed, keys, value_bytes));
         let mut stopped_since = now();
         while !filling.is_finished() {
-            if self.args.away() == Away::Slow && stopped_since.elapsed() >= SLOW_STOPPED {
+            if self.config.away == Away::Slow && stopped_since.elapsed() >= SLOW_STOPPED {
                 self.nodes.signal(AWAY, "CONT")?;
                 pause().await;
                 self.nodes.signal(AWAY, "STOP")?;
@@ -110,7 +99,7 @@ impl Run<'_> {
     async fn measure(&mut self, name: &'static str, writers: &mut Writers) -> Result<(), Box<dyn Error>> {
         writers.take(); // what came before is no part of it
         let start = now();
-        while start.elapsed() < self.args.seconds {
+        while start.elapsed() < self.config.stage_min {
             self.watch.leader(&self.nodes).await?;
             pause().await;
         }
@@ -128,7 +117,7 @@ impl Run<'_> {
         let assigned = leader.versions.assigned;
         let acked = leader.followers.get(AWAY).map_or(0, |link| link.watermark);
         let start = now();
-        let held = match self.args.away() {
+        let held = match self.config.away {
             Away::Killed => {
                 self.nodes.start_again(AWAY).await?;
                 0

@@ -11,7 +11,7 @@ use hyper::{Method, StatusCode};
 use kv_http::{Address, Connection};
 use tokio::task::JoinHandle;
 
-use crate::args::CatchUp;
+use super::config::Config;
 use crate::clock::now;
 use crate::fill;
 use crate::load::{LoadError, Outcome};
@@ -45,13 +45,13 @@ impl Writers {
     ///
     /// # Errors
     /// [`LoadError`] if they cannot begin; later failures are counted in the [`Outcome`].
-    pub async fn start(leader: &Address, args: &CatchUp) -> Result<Self, LoadError> {
-        let connections = u32::try_from(args.connections).unwrap_or(u32::MAX);
+    pub async fn start(leader: &Address, config: &Config) -> Result<Self, LoadError> {
+        let connections = u32::try_from(config.connections).unwrap_or(u32::MAX);
         let shared = Arc::new(Shared {
             leader: leader.clone(),
-            keys: args.keys,
-            body: fill::body(args.value_bytes),
-            interval: args.rate.map(|rate| Duration::from_secs(1) * connections / saturated(rate)),
+            keys: config.keys,
+            body: fill::body(config.value_bytes),
+            interval: config.rate.map(|rate| Duration::from_secs(1) * connections / saturated(rate)),
             ended: AtomicBool::new(false),
             outcome: Mutex::new(Outcome::none()?),
         });

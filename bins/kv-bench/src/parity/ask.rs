@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 use serde::Deserialize;
 
-use super::Verdict;
+use super::verdict::Verdict;
 
 /// On top of what the leader may take, for the way there and back.
 const GRACE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 use serde::Deserialize;
 
-use super::Verdict;
+use super::verdict::Verdict;
 use crate::clock::now;
 
 /// How often the replicas are looked at while they are not equal yet.

@@ -5,9 +5,15 @@
 
 mod ask;
 mod dumps;
+mod verdict;
 
-use crate::Report;
-use crate::args::Parity;
+use std::time::Duration;
+
+use kv_http::Address;
+
+use self::verdict::Verdict;
+use crate::output::Report;
+use crate::seconds::seconds;
 
 pub use ask::ask;
 pub use dumps::wait;
@@ -15,35 +21,24 @@ pub use dumps::wait;
 /// The exit code for "could not compare"; 2 is that of wrong flags.
 const UNKNOWN_CODE: u8 = 3;
 
-/// What a comparison came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// All are equal.
-    Equal,
-    /// Two of them are known to differ.
-    Different,
-    /// Neither is known.
-    Unknown,
-}
-
-impl Verdict {
-    /// None if nothing is known.
-    pub fn equal(self) -> Option<bool> {
-        match self {
-            Self::Equal => Some(true),
-            Self::Different => Some(false),
-            Self::Unknown => None,
-        }
-    }
+/// The flags of `parity`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The leader, `http://host:port`.
+    #[arg(long)]
+    pub url: Address,
+    /// How long it may take, in seconds.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub timeout: Duration,
 }
 
 /// The `parity` command: asks, and gives a table.
-pub async fn command(args: &Parity) -> Report {
+pub async fn run(args: Args) -> Report {
     let found = ask(&args.url, args.timeout).await;
-    let (problem, code) = match found.verdict {
-        Verdict::Equal => (None, 0),
-        Verdict::Different => (Some("the nodes are not equal".to_owned()), 1),
-        Verdict::Unknown => (Some(found.why.unwrap_or_else(|| "no reason given".to_owned())), UNKNOWN_CODE),
+    let problem = match found.verdict {
+        Verdict::Equal => None,
+        Verdict::Different => Some(("the nodes are not equal".to_owned(), 1)),
+        Verdict::Unknown => Some((found.why.unwrap_or_else(|| "no reason given".to_owned()), UNKNOWN_CODE)),
     };
-    Report { text: found.table, problem, code }
+    Report { text: found.table, problem }
 }

@@ -17,6 +17,7 @@
 //! of them is replaced as a whole or not at all.
 
 mod axis;
+mod chart;
 mod font;
 mod paint;
 mod plot;

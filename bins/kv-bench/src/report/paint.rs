@@ -8,8 +8,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
+use super::chart::Chart;
 use super::font::FAMILY;
-use super::plot::Chart;
 
 /// The width and height of the picture, in pixels.
 pub(super) const SIZE: (u32, u32) = (900, 560);
