@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::history::{Begun, Recorder};
 use common::{Cluster, Dice, Node, eventually, pause, run};
-use kv_replication::linearizability::{Action, History, Operation, Outcome, Violation};
+use kv_linearizability::{Action, History, Operation, Outcome, Violation};
 
 /// Delays mix the order of entries; time-outs are short, so that some writes end unknown.
 const SETTINGS: [(&str, &str); 4] = [

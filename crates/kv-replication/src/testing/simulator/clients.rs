@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kv_core::{Command, Key, Operation, Version};
+use kv_linearizability::{Action, History, OpId, Outcome, fingerprint};
 
 use super::cluster::{Cluster, LEADERS};
 use super::invariants::{self, Violation};
@@ -13,7 +14,6 @@ use crate::leader::ids::WriteId;
 use crate::leader::input::Input;
 use crate::leader::output::Committed;
 use crate::leader::problem::{ConfirmError, WriteError};
-use crate::linearizability::{Action, History, OpId, Outcome, fingerprint};
 use crate::testing::planted::Bug;
 
 /// Clients that each read what they have read or written before, or something newer.

@@ -64,7 +64,7 @@ mod violation;
 
 use std::collections::BTreeMap;
 
-pub use operation::{Action, Operation, Outcome};
+pub use operation::{Action, Operation, Outcome, Version};
 pub use violation::Violation;
 
 use chains::Chains;
@@ -82,10 +82,10 @@ pub fn fingerprint(value: &[u8]) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(usize);
 
-/// What clients did. See the [module](self).
+/// What clients did. See the [crate's page](crate).
 ///
 /// ```
-/// use kv_replication::linearizability::{Action, History, Outcome, Violation};
+/// use kv_linearizability::{Action, History, Outcome, Violation};
 ///
 /// let mut history = History::new();
 /// let put = history.invoke(10, Action::put("colour", 1));

@@ -7,19 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "linearizability/examples.rs"]
 mod examples;
-#[path = "linearizability/random.rs"]
 mod random;
-#[path = "linearizability/size.rs"]
 mod size;
-#[path = "linearizability/twin.rs"]
 mod twin;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use kv_replication::linearizability::{History, Operation, Outcome, Violation};
+use kv_linearizability::{History, Operation, Outcome, Violation};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use random::{Unknowns, histories};

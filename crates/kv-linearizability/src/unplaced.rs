@@ -1,14 +1,14 @@
 //! Deletes and clears whose version is not known.
 
-use kv_core::Version;
+use crate::Version;
 
-use super::order::{Found, Order, running};
-use super::{ALL_KEYS, Action, Lookup, Outcome, Violation};
+use crate::order::{Found, Order, running};
+use crate::{ALL_KEYS, Action, Lookup, Outcome, Violation};
 
 /// What they may explain. Each is taken by itself, as if the others had no effect: that never finds
 /// fault with a good history.
 #[derive(Debug)]
-pub(super) struct Unplaced {
+pub(crate) struct Unplaced {
     /// For each key, when the first of its deletes began; `u64::MAX` if there is none.
     deletes: Vec<u64>,
     /// The version below which a clear must lie, and when it, or one with more room, first began.
@@ -17,7 +17,7 @@ pub(super) struct Unplaced {
 
 impl Unplaced {
     /// Finds them. An acknowledged clear must have a place among the known versions.
-    pub(super) fn new(lookup: &Lookup<'_>, order: &Order, found: &[Found]) -> Result<Self, Box<Violation>> {
+    pub(crate) fn new(lookup: &Lookup<'_>, order: &Order, found: &[Found]) -> Result<Self, Box<Violation>> {
         let (mut deletes, mut clears) = (vec![u64::MAX; lookup.keys_len], Vec::new());
         let mut later = None;
         for (operation, it) in lookup.operations.iter().enumerate() {
@@ -42,7 +42,7 @@ impl Unplaced {
 
     /// The lowest place above `after` at which one of them may have removed the key by `moment`. It is
     /// given as the version right below it.
-    pub(super) fn place(&self, order: &Order, key: usize, after: Version, moment: u64) -> Option<Version> {
+    pub(crate) fn place(&self, order: &Order, key: usize, after: Version, moment: u64) -> Option<Version> {
         let roomy = self.clears.partition_point(|(below, _)| *below <= after.saturating_add(1));
         let clear = self.clears.get(roomy).map_or(u64::MAX, |(_, invoked)| *invoked);
         let invoked = self.deletes[key].min(clear);

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kv_core::Version;
-use kv_replication::linearizability::{Action, History, Outcome};
+use kv_linearizability::{Action, History, Outcome, Version};
 
 const OPERATIONS: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 const KEYS: u64 = 1_000;

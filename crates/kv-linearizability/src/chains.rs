@@ -1,9 +1,9 @@
 //! The states of each key, one after the other, and the reads that show one of them.
 
-use kv_core::Version;
+use crate::Version;
 
-use super::order::{Found, Moment, Order, Write, running};
-use super::{Lookup, Violation};
+use crate::order::{Found, Moment, Order, Write, running};
+use crate::{Lookup, Violation};
 
 /// What happens to one key, lowest version first. What clears do to it is in [`Chains::clears`].
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ struct Steps {
 }
 
 #[derive(Debug)]
-pub(super) struct Chains {
+pub(crate) struct Chains {
     keys: Vec<Chain>,
     clears: Steps,
 }
@@ -44,7 +44,7 @@ impl Steps {
 }
 
 impl Chains {
-    pub(super) fn new(lookup: &Lookup<'_>, order: &Order, found: &[Found]) -> Self {
+    pub(crate) fn new(lookup: &Lookup<'_>, order: &Order, found: &[Found]) -> Self {
         let mut of_keys = vec![Vec::new(); lookup.keys_len];
         let mut clears = Vec::new();
         for write in &order.writes {
@@ -87,7 +87,7 @@ impl Chains {
     }
 
     /// A read must not show what something later had replaced before the read began.
-    pub(super) fn check(&self, lookup: &Lookup<'_>, found: &[Found]) -> Result<(), Box<Violation>> {
+    pub(crate) fn check(&self, lookup: &Lookup<'_>, found: &[Found]) -> Result<(), Box<Violation>> {
         for &(version, read) in found {
             let chain = &self.keys[lookup.keys[read]];
             if let Some(seen) = self.seen_from(&chain.writes, version.saturating_add(1))
@@ -102,20 +102,20 @@ impl Chains {
 
     /// The last put of a key that had been replaced, or seen, before `invoked`: whoever finds the key
     /// absent then has found it so after this put. None: it may have been the first state of all.
-    pub(super) fn put_before(&self, key: usize, invoked: u64) -> Option<(Version, usize, Moment)> {
+    pub(crate) fn put_before(&self, key: usize, invoked: u64) -> Option<(Version, usize, Moment)> {
         let puts = &self.keys[key].puts;
         puts.partition_point(|(_, _, seen)| seen.at < invoked).checked_sub(1).map(|last| puts[last])
     }
 
     /// The first write above `version` that leaves nothing under the key.
-    pub(super) fn removal_after(&self, key: usize, version: Version) -> Option<Version> {
+    pub(crate) fn removal_after(&self, key: usize, version: Version) -> Option<Version> {
         let first =
             |versions: &[Version]| versions.get(versions.partition_point(|it| *it <= version)).copied();
         [first(&self.keys[key].removals), first(&self.clears.versions)].into_iter().flatten().min()
     }
 
     /// When the last of the reads began that show the key as it was at `version` or before.
-    pub(super) fn last_read(&self, key: usize, version: Version) -> u64 {
+    pub(crate) fn last_read(&self, key: usize, version: Version) -> u64 {
         let chain = &self.keys[key];
         let last = chain.writes.versions.partition_point(|it| *it <= version).checked_sub(1);
         last.map_or(0, |last| chain.last_read[last])

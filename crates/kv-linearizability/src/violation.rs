@@ -1,9 +1,9 @@
 //! What a history can show that no linearizable store would.
 
-use kv_core::Version;
+use crate::Version;
 use thiserror::Error;
 
-use super::Operation;
+use crate::Operation;
 
 /// Why a history is not linearizable, with the operations that show it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,6 +1,6 @@
 //! One history for each thing that must be found, and for each that looks wrong and is right.
 
-use kv_replication::linearizability::{Action, Checked, History, Operation, Outcome, Violation};
+use kv_linearizability::{Action, Checked, History, Operation, Outcome, Violation};
 
 use Outcome::{Absent, Cleared, NotApplied, Unknown, Written};
 

@@ -14,15 +14,15 @@
 
 use std::collections::BTreeSet;
 
-use kv_core::Version;
+use crate::Version;
 
-use super::chains::Chains;
-use super::order::Order;
-use super::unplaced::Unplaced;
-use super::{ALL_KEYS, Lookup, Outcome, Violation};
+use crate::chains::Chains;
+use crate::order::Order;
+use crate::unplaced::Unplaced;
+use crate::{ALL_KEYS, Lookup, Outcome, Violation};
 
 /// Finds a place for every absence. Gives how many of them only writes of unknown version explain.
-pub(super) fn check(
+pub(crate) fn check(
     lookup: &Lookup<'_>,
     order: &Order,
     chains: &Chains,

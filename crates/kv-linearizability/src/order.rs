@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::Version;
+use crate::Version;
 
-use super::{Action, Lookup, Operation, Outcome, Violation};
+use crate::{Action, Lookup, Operation, Outcome, Violation};
 
 /// A moment, and the operation that makes it matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     pub at: u64,
     pub operation: usize,
 }
 
 /// A write that took effect.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Write {
+pub(crate) struct Write {
     pub version: Version,
     pub operation: usize,
     /// From when on it certainly was in effect: its own end, or that of the first read that shows it.
@@ -24,7 +24,7 @@ pub(super) struct Write {
 
 /// All of them, lowest version first, and what follows from that for times.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     pub writes: Vec<Write>,
     /// For each write: the last moment at which it, or one of a lower version, began.
     begun: Vec<Moment>,
@@ -35,11 +35,11 @@ pub(super) struct Order {
 }
 
 /// A version that a read has found.
-pub(super) type Found = (Version, usize);
+pub(crate) type Found = (Version, usize);
 
 impl Order {
     /// Finds the writes that took effect; `found` is what reads have shown, lowest version first.
-    pub(super) fn new(lookup: &Lookup<'_>, found: &[Found]) -> Result<Self, Box<Violation>> {
+    pub(crate) fn new(lookup: &Lookup<'_>, found: &[Found]) -> Result<Self, Box<Violation>> {
         let mut writes = acknowledged(lookup)?;
         let acknowledged = writes.len();
         let unknown = Unknown::new(lookup);
@@ -88,32 +88,32 @@ impl Order {
     }
 
     /// How many writes have a version up to this one.
-    pub(super) fn count_through(&self, version: Version) -> usize {
+    pub(crate) fn count_through(&self, version: Version) -> usize {
         self.writes.partition_point(|write| write.version <= version)
     }
 
     /// Before this moment, no write with a higher version can have been in effect.
-    pub(super) fn begun_through(&self, version: Version) -> u64 {
+    pub(crate) fn begun_through(&self, version: Version) -> u64 {
         let last = self.count_through(version).checked_sub(1);
         last.and_then(|last| self.begun.get(last)).map_or(0, |moment| moment.at)
     }
 
     /// Whether a write that began at `invoked` may have taken effect with this version.
-    pub(super) fn has_room_for(&self, version: Version, invoked: u64) -> bool {
+    pub(crate) fn has_room_for(&self, version: Version, invoked: u64) -> bool {
         let below = self.count_through(version);
         let taken = below.checked_sub(1).is_some_and(|last| self.writes[last].version == version);
         !taken && self.seen_from.get(below).is_none_or(|seen| invoked <= seen.at)
     }
 
     /// The highest version that was seen before this moment, and the operation that showed it.
-    pub(super) fn seen_before(&self, moment: u64) -> Option<(Version, usize)> {
+    pub(crate) fn seen_before(&self, moment: u64) -> Option<(Version, usize)> {
         let last = self.highest_seen.partition_point(|(at, _, _)| *at < moment).checked_sub(1)?;
         self.highest_seen.get(last).map(|(_, version, operation)| (*version, *operation))
     }
 }
 
 /// What has come together up to each item.
-pub(super) fn running<T: Copy>(items: impl IntoIterator<Item = T>, join: impl Fn(T, T) -> T) -> Vec<T> {
+pub(crate) fn running<T: Copy>(items: impl IntoIterator<Item = T>, join: impl Fn(T, T) -> T) -> Vec<T> {
     let mut so_far = None;
     let next = |item| {
         let joined = so_far.map_or(item, |before| join(before, item));

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kv_core::Version;
+/// The number that the store gave to a write: from 1 on, higher for a later write.
+pub type Version = u64;
 
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +13,7 @@ pub enum Action {
     Put {
         /// The key.
         key: Arc<str>,
-        /// Stands for the value: [`fingerprint`](super::fingerprint), or any number that no other put uses.
+        /// Stands for the value: [`fingerprint`](crate::fingerprint), or any number that no other put uses.
         value: u64,
     },
     /// Remove a key.
@@ -55,7 +56,7 @@ impl Action {
     }
 
     /// After it, there is nothing under its key.
-    pub(super) fn removes(&self) -> bool {
+    pub(crate) fn removes(&self) -> bool {
         matches!(self, Self::Delete { .. } | Self::Clear)
     }
 }
@@ -105,7 +106,7 @@ impl Operation {
     }
 
     /// When it was certainly over; an unknown outcome may still come true at any time.
-    pub(super) fn ended(&self) -> u64 {
+    pub(crate) fn ended(&self) -> u64 {
         match self.completed {
             Some((at, outcome)) if !matches!(outcome, Outcome::Unknown(_)) => at,
             _ => u64::MAX,
@@ -113,7 +114,7 @@ impl Operation {
     }
 
     /// What is wrong with it whatever else happened.
-    pub(super) fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn problem(&self) -> Option<&'static str> {
         let (at, outcome) = self.completed?;
         let write = !matches!(self.action, Action::Read { .. });
         let fits = match outcome {

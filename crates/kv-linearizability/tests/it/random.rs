@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kv_core::Version;
-use kv_replication::linearizability::{Action, Operation, Outcome};
+use kv_linearizability::{Action, Operation, Outcome, Version};
 use proptest::prelude::*;
 
 /// What one client does, and how long each part of it takes.

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kv_core::Version;
-use kv_replication::linearizability::{Action, Operation, Outcome};
+use kv_linearizability::{Action, Operation, Outcome, Version};
 
 /// Whether there is an order of the steps that explains what was seen.
 pub fn has_an_order(operations: &[Operation]) -> bool {
