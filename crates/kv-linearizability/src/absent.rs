@@ -14,12 +14,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::Version;
-
 use crate::chains::Chains;
+use crate::lookup::{ALL_KEYS, Lookup};
+use crate::operation::{Outcome, Version};
 use crate::order::Order;
 use crate::unplaced::Unplaced;
-use crate::{ALL_KEYS, Lookup, Outcome, Violation};
+use crate::violation::Violation;
 
 /// Finds a place for every absence. Gives how many of them only writes of unknown version explain.
 pub(crate) fn check(

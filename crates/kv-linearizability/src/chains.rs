@@ -1,9 +1,9 @@
 //! The states of each key, one after the other, and the reads that show one of them.
 
-use crate::Version;
-
-use crate::order::{Found, Moment, Order, Write, running};
-use crate::{Lookup, Violation};
+use crate::lookup::{Found, Lookup, Moment};
+use crate::operation::Version;
+use crate::order::{Order, Write, running};
+use crate::violation::Violation;
 
 /// What happens to one key, lowest version first. What clears do to it is in [`Chains::clears`].
 #[derive(Debug, Default)]

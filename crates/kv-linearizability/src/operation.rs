@@ -6,6 +6,13 @@ use std::sync::Arc;
 /// The number that the store gave to a write: from 1 on, higher for a later write.
 pub type Version = u64;
 
+/// Stands for a value: FNV-1a over its bytes.
+#[must_use]
+pub fn fingerprint(value: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    value.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -13,7 +20,7 @@ pub enum Action {
     Put {
         /// The key.
         key: Arc<str>,
-        /// Stands for the value: [`fingerprint`](crate::fingerprint), or any number that no other put uses.
+        /// Stands for the value: [`fingerprint`](fingerprint), or any number that no other put uses.
         value: u64,
     },
     /// Remove a key.

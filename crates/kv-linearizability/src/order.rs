@@ -2,16 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::Version;
-
-use crate::{Action, Lookup, Operation, Outcome, Violation};
-
-/// A moment, and the operation that makes it matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment {
-    pub at: u64,
-    pub operation: usize,
-}
+use crate::lookup::{Found, Lookup, Moment};
+use crate::operation::{Action, Operation, Outcome, Version};
+use crate::violation::Violation;
 
 /// A write that took effect.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +26,6 @@ pub(crate) struct Order {
     /// By the time at which they were seen: the highest version seen until then.
     highest_seen: Vec<(u64, Version, usize)>,
 }
-
-/// A version that a read has found.
-pub(crate) type Found = (Version, usize);
 
 impl Order {
     /// Finds the writes that took effect; `found` is what reads have shown, lowest version first.

@@ -1,9 +1,9 @@
 //! Deletes and clears whose version is not known.
 
-use crate::Version;
-
-use crate::order::{Found, Order, running};
-use crate::{ALL_KEYS, Action, Lookup, Outcome, Violation};
+use crate::lookup::{ALL_KEYS, Found, Lookup};
+use crate::operation::{Action, Outcome, Version};
+use crate::order::{Order, running};
+use crate::violation::Violation;
 
 /// What they may explain. Each is taken by itself, as if the others had no effect: that never finds
 /// fault with a good history.

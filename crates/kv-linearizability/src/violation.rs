@@ -1,9 +1,8 @@
 //! What a history can show that no linearizable store would.
 
-use crate::Version;
 use thiserror::Error;
 
-use crate::Operation;
+use crate::operation::{Operation, Version};
 
 /// Why a history is not linearizable, with the operations that show it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
