@@ -3,7 +3,7 @@
 use kv_core::{Command, Entry, Epoch, Key, NodeId};
 
 use super::cluster::Cluster;
-use super::faults::refusal_name;
+use super::names::refusal_name;
 use super::nodes::Letter;
 use crate::protocol::message::{Answer, Append, Head, Part, Pull, Request, Stage};
 

@@ -13,6 +13,9 @@ use crate::leader::phase::Phase;
 use crate::protocol::message::Reply;
 use crate::protocol::time::Time;
 
+/// Leader processes at a time.
+pub(super) const LEADERS: usize = 3;
+
 /// An answer on its way to the attempt of a leader that asked.
 #[derive(Clone, Debug)]
 pub(super) struct Letter {

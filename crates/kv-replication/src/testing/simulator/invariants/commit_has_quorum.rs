@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::{Entry, Epoch, NodeId, Version};
 
-use super::Violation;
+use super::violation::Violation;
 use crate::durable::record::{Image, Meta};
 use crate::protocol::message::Held;
 
