@@ -4,7 +4,6 @@ use kv_core::{VERSION_MAX, Version};
 
 use super::Follower;
 use crate::protocol::message::{Append, Claim, Head, Refusal};
-use crate::testing::planted::planted;
 
 impl Follower {
     /// Whether the request is for this node, and comes from the leader that it has promised.
@@ -82,8 +81,7 @@ impl Follower {
     fn check_space(&self, append: &Append) -> Result<(), Refusal> {
         let is_new = |version| version > self.mark && !self.held.contains(version);
         let grows = append.entries.iter().any(|entry| is_new(entry.version()));
-        let careless = planted!(self.config, FullDiskAcknowledges);
-        if self.disk_full && grows && !careless { Err(Refusal::DiskFull) } else { Ok(()) }
+        if self.disk_full && grows { Err(Refusal::DiskFull) } else { Ok(()) }
     }
 
     /// Whether it holds the entry's version with other content.

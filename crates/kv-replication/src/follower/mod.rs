@@ -275,17 +275,11 @@ impl Follower {
             self.transfer = None; // of an older epoch: nobody will go on with it
             // What older epochs left is kept aside, but not held under this one.
             self.held = if self.mark > 0 { [1..=self.mark].into_iter().collect() } else { RangeSet::new() };
-            planted!(self.config, OldHoldingsAreAcks, {
-                self.pending.above(0).for_each(|old| self.held.insert(old.version()));
-            });
             planted!(self.config, MarkOverOldEpoch, {
                 self.pending.above(0).for_each(|old| self.held.insert(old.version()));
             });
-            if planted!(self.config, OldPendingDroppedEarly) {
-                self.drop_pending_of_others(head.epoch);
-            }
         }
-        if self.meta != before && !planted!(self.config, PromiseNotWritten) {
+        if self.meta != before {
             self.write_meta();
         }
     }
@@ -304,7 +298,7 @@ impl Follower {
         for entry in entries {
             let version = entry.version();
             if version > self.mark && self.meta.diverged.is_none() && !self.held.contains(version) {
-                if self.config.durable && !self.disk_full {
+                if self.config.durable {
                     news.push(entry.clone());
                 }
                 self.hold(entry);
@@ -319,9 +313,6 @@ impl Follower {
         }
         self.leader_mark = self.leader_mark.max(mark);
         self.advance_mark(mark.min(self.held.watermark()));
-        if planted!(self.config, MarkBeforeEntries) {
-            self.records.reverse();
-        }
     }
 
     /// Its leader has come that far.

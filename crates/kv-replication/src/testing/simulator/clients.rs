@@ -120,7 +120,7 @@ impl Cluster {
         let op = self.clients.history.invoke(at, Action::read(key.as_str()));
         self.clients.reads.insert(id, (op, key));
         self.count("linearizable reads");
-        if self.options.planted == Some(Bug::ReadNotConfirmed) {
+        if self.planted.is(Bug::ReadNotConfirmed) {
             return self.confirmed(leader, id, Ok(0));
         }
         let deadline = self.now + self.dice.between(Duration::from_millis(20), Duration::from_secs(3));
@@ -154,7 +154,7 @@ impl Cluster {
         let session = self.dice.pick(SESSIONS);
         let seen = self.clients.seen[session];
         let node = self.dice.pick(self.followers.len() + LEADERS);
-        let by_watermark = self.options.planted == Some(Bug::MinVersionByWatermark);
+        let by_watermark = self.planted.is(Bug::MinVersionByWatermark);
         let (mark, shown, item) = match node.checked_sub(self.followers.len()) {
             Some(leader) => {
                 let Some(machine) =

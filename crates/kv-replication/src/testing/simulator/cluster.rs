@@ -10,6 +10,7 @@ use super::invariants::commit_has_quorum::Answers;
 use super::invariants::one_content_per_version::Truth;
 use super::network::Network;
 use super::nodes::{FollowerNode, LEADERS, LeaderNode};
+use super::planted::Planted;
 use super::report::{Counters, Options};
 use super::sessions::Clients;
 use super::settings::Settings;
@@ -36,6 +37,7 @@ pub(super) struct Cluster {
     pub(super) clients: Clients,
     pub(super) truth: Truth,
     pub(super) answers: Answers,
+    pub(super) planted: Planted,
     pub(super) counters: Counters,
     pub(super) hash: u64,
     pub(super) trace: VecDeque<String>,
@@ -61,6 +63,7 @@ impl Cluster {
             clients: Clients::default(),
             truth: Truth::default(),
             answers: Answers::default(),
+            planted: Planted::new(options.planted),
             counters: Counters::new(),
             hash: 0xcbf2_9ce4_8422_2325,
             trace: VecDeque::new(),

@@ -8,6 +8,7 @@ use super::event::{Event, Fault, Seat};
 use super::invariants::violation::Violation;
 use super::nodes::{LEADERS, LeaderNode};
 use crate::leader::input::Input;
+use crate::testing::planted::Bug;
 
 impl Cluster {
     pub(super) fn sync_follower(&mut self, follower: usize) {
@@ -141,7 +142,8 @@ impl Cluster {
             Seat::Follower(follower) => {
                 let node = &mut self.followers[follower];
                 node.full_disk = full;
-                node.machine.iter_mut().for_each(|machine| machine.set_disk_full(full));
+                let told = full && !self.planted.is(Bug::FullDiskAcknowledges);
+                node.machine.iter_mut().for_each(|machine| machine.set_disk_full(told));
                 if full {
                     self.count("full disks of followers");
                 }

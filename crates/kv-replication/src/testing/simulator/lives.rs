@@ -15,6 +15,7 @@ use crate::leader::Leader;
 use crate::leader::input::Input;
 use crate::protocol::message::{ClusterId, Identity};
 use crate::protocol::time::Time;
+use crate::testing::planted::Bug;
 
 impl Cluster {
     pub(super) fn start_follower(&mut self, follower: usize) {
@@ -27,7 +28,7 @@ impl Cluster {
         node.paused_until = Time::ZERO;
         node.disk = Disk::new(image.clone());
         let mut machine = Follower::restart(image, config);
-        machine.set_disk_full(node.full_disk);
+        machine.set_disk_full(node.full_disk && !self.planted.is(Bug::FullDiskAcknowledges));
         let held = machine.holds();
         node.shown_mark = (held.identity.resets, held.mark);
         node.machine = Some(machine);

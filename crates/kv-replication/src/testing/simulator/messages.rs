@@ -8,6 +8,7 @@ use super::invariants;
 use super::invariants::violation::Violation;
 use super::names::refusal_name;
 use super::nodes::Letter;
+use crate::leader::Leader;
 use crate::leader::ids::AttemptId;
 use crate::leader::input::Input;
 use crate::leader::output::{Event as Told, Output};
@@ -36,18 +37,23 @@ impl Cluster {
             return Ok(());
         };
         let words = if self.options.trace { format!("{request:?}") } else { String::new() };
-        let done = machine.handle(request);
+        let request = self.planted.bend_request(request);
+        let asked = self.planted.note_asked(&request, machine, follower != address);
+        let mut done = machine.handle(request);
+        self.planted.bend_records(asked.as_ref(), node.full_disk, &mut done.records);
         invariants::bounded_queues::follower(machine, self.shape.window())?;
         if node.full_disk {
             invariants::full_disk_does_not_grow::follower(&done.records)?;
         }
         let refusal = done.then.as_ref().err().map(refusal_name);
-        let letter = Letter { leader, life, address, attempt, reply: done.then };
+        let mark = self.leaders[leader].machine.as_ref().map_or(0, Leader::mark);
+        let bent = asked.and_then(|asked| self.planted.bend_reply(&asked, machine, &done.then, mark));
+        let letter = Letter { leader, life, address, attempt, reply: done.then, bent };
         self.note(&[3, leader as u64, follower as u64, attempt.0], || {
             format!("follower {follower} from leader {leader} #{}: {words} -> {:?}", attempt.0, letter.reply)
         });
         refusal.into_iter().for_each(|name| self.count(name));
-        let careless = self.options.planted == Some(Bug::AckBeforePersist);
+        let careless = self.planted.is(Bug::AckBeforePersist);
         let node = &mut self.followers[follower];
         let waits = done.records.iter().any(|record| !record.is_lazy()) || !node.disk.is_idle();
         if done.records.is_empty() && !waits {
@@ -87,8 +93,8 @@ impl Cluster {
     }
 
     pub(super) fn deliver(&mut self, letter: Letter) -> Result<(), Violation> {
-        let Letter { leader, life, attempt, reply, .. } = letter;
-        self.tell_leader(leader, life, Input::Reply { attempt, reply })
+        let Letter { leader, life, attempt, reply, bent, .. } = letter;
+        self.tell_leader(leader, life, Input::Reply { attempt, reply: bent.unwrap_or(reply) })
     }
 
     /// Hands an input to a leader, and does what it says.
@@ -148,6 +154,9 @@ impl Cluster {
             Output::Persist { id, records } => {
                 if self.leaders[leader].disk.write(records, id) {
                     self.sync_leader(leader);
+                }
+                if self.planted.is(Bug::LeaderCommitsBeforePersist) {
+                    self.tell_leader(leader, life, Input::Persisted { id })?;
                 }
             }
             Output::Answer { id, result } => self.answered(id, result)?,

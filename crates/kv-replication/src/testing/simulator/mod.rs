@@ -36,6 +36,7 @@ mod names;
 mod network;
 mod nodes;
 mod operator;
+mod planted;
 mod report;
 mod sessions;
 mod settings;

@@ -25,6 +25,8 @@ pub(super) struct Letter {
     pub(super) address: usize,
     pub(super) attempt: AttemptId,
     pub(super) reply: Reply,
+    /// What the leader gets instead, in a run with a planted bug.
+    pub(super) bent: Option<Reply>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Letter {
     /// What waits for records that no answer waits for.
     pub(super) fn to_nobody() -> Self {
         let reply = Err(crate::Refusal::WrongChunk { expected: 0 });
-        Self { leader: 0, life: 0, address: 0, attempt: AttemptId(0), reply }
+        Self { leader: 0, life: 0, address: 0, attempt: AttemptId(0), reply, bent: None }
     }
 }
 
