@@ -11,7 +11,6 @@ use crate::leader::ids::PersistId;
 use crate::leader::output::Output;
 use crate::leader::phase::Phase;
 use crate::protocol::time::Time;
-use crate::testing::planted::planted;
 
 /// The leader's own copy.
 #[derive(Debug)]
@@ -79,8 +78,7 @@ impl Leader {
 
     /// The leader's own copy of `version` is as durable as this node promises.
     pub(in crate::leader) fn holds(&self, version: Version) -> bool {
-        let careless = planted!(self.config, LeaderCommitsBeforePersist);
-        !self.config.durable || careless || version <= self.disk.durable
+        !self.config.durable || version <= self.disk.durable
     }
 
     pub(in crate::leader) fn note(&mut self, record: Record) {

@@ -14,7 +14,6 @@ use crate::leader::phase::Phase;
 use crate::protocol::message::{Answer, Held, Identity, Refusal, Reply, Standing};
 use crate::protocol::range_set::RangeSet;
 use crate::protocol::time::Time;
-use crate::testing::planted::planted;
 
 impl Leader {
     pub(in crate::leader) fn on_reply(&mut self, now: Time, attempt: AttemptId, reply: Reply) {
@@ -151,11 +150,6 @@ impl Leader {
     fn on_refused(&mut self, now: Time, follower: usize, attempt: &Attempt, refusal: Refusal) {
         match refusal {
             Refusal::StaleEpoch { promised } => {
-                if let (Asked::Append(versions), true) =
-                    (&attempt.asked, planted!(self.config, StaleAnswerIsAck))
-                {
-                    return self.acknowledge(follower, versions.iter());
-                }
                 self.give_back(now, follower, attempt, refusal.into());
                 return self.overtaken(now, promised);
             }
@@ -204,7 +198,6 @@ impl Leader {
         if link.state == LinkState::Claiming {
             return; // it has promised since it was asked
         }
-        link.promise_found = promised;
         link.is_lost = !standing.held.counts;
         link.next_mark = now + self.config.timing.retry_max;
         link.state = LinkState::Waiting;
@@ -223,7 +216,7 @@ impl Leader {
         }
         let same = |link: &Link| link.identity.is_some_and(|identity| identity.node == node);
         let other = (0..).zip(&self.links).find_map(|(i, link)| (i != follower && same(link)).then_some(i));
-        if let Some(other) = other.filter(|_| !planted!(self.config, NodeCountedTwice)) {
+        if let Some(other) = other {
             // A node may have moved to another address; but it is one node, at one address.
             if self.links.get(other).is_some_and(|link| !matches!(link.state, LinkState::Down { .. })) {
                 return Err(LinkError::DuplicateId { other });

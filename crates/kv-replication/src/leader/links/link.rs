@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::Rng;
-use kv_core::{Entry, Epoch, Version};
+use kv_core::{Entry, Version};
 
 use crate::config::{Limits, Timing};
 use crate::leader::ids::AttemptId;
@@ -71,8 +71,6 @@ pub(crate) struct Link {
     pub(crate) identity: Option<Identity>,
     /// What it said when it was probed or claimed last; none while it is down.
     pub(crate) standing: Option<Box<Standing>>,
-    /// The epoch that it had promised when it was probed.
-    pub(crate) promise_found: Epoch,
     /// Its acknowledgements count.
     pub(crate) counts: bool,
     /// It has said last that it has lost its memory.
@@ -112,7 +110,6 @@ impl Link {
             state: LinkState::Down { retry_at: Time::ZERO },
             identity: None,
             standing: None,
-            promise_found: Epoch::ZERO,
             counts: false,
             is_lost: false,
             claimed: false,

@@ -11,7 +11,6 @@ use crate::leader::phase::Phase;
 use crate::protocol::message::{Held, Install, Refusal, Request};
 use crate::protocol::range_set::RangeSet;
 use crate::protocol::time::Time;
-use crate::testing::planted::planted;
 
 impl Leader {
     /// The follower has promised our epoch: it gets what it lacks.
@@ -88,7 +87,6 @@ impl Leader {
         last: bool,
         held: &Held,
     ) {
-        let mark = self.mark;
         let Some(link) = self.links.get_mut(follower) else { return };
         let Some(pushing) = &mut link.pushing else { return };
         if !last && held.ranges.watermark() < pushing.base {
@@ -97,9 +95,6 @@ impl Leader {
             return;
         }
         link.pushing = None;
-        if planted!(self.config, SnapshotTailGap) {
-            link.acked.insert_range(1..=mark);
-        }
         self.acknowledge(follower, held.ranges.iter());
         self.begin(now, follower);
     }

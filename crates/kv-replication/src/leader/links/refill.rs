@@ -11,7 +11,6 @@ use crate::leader::output::{Event, Output};
 use crate::protocol::group::Group;
 use crate::protocol::group::Need;
 use crate::protocol::message::Held;
-use crate::testing::planted::planted;
 
 impl Leader {
     /// Takes note of a follower whose acknowledgements do not count yet.
@@ -27,10 +26,8 @@ impl Leader {
             let of = of & !(1 << follower);
             Need { of, count: count.min(Need { of, count }.among(kept)) }
         };
-        let careless = planted!(self.config, LostMemoryCounts);
-        let through = if careless { 0 } else { self.log.last() };
-        let needed =
-            if given || careless { Vec::new() } else { self.change.claimed.iter().map(of_group).collect() };
+        let through = self.log.last();
+        let needed = if given { Vec::new() } else { self.change.claimed.iter().map(of_group).collect() };
         let since = AttemptId(self.next_attempt);
         if let Some(link) = self.links.get_mut(follower).filter(|link| link.refill.is_none()) {
             link.refill = Some(Refill { through, needed, since, confirmed: 0 });

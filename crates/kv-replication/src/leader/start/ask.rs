@@ -279,12 +279,8 @@ impl Leader {
         let node = self.node();
         let Some(known) = self.meta.authoritative else { return true };
         let members = self.links.iter().enumerate().filter(|(i, _)| self.start.members & (1 << i) != 0);
-        let foreign = members.map(|(_, link)| {
-            if planted!(self.config, OnlyLastPromiseLookedAt) {
-                return if link.promise_found.node == node { Epoch::ZERO } else { link.promise_found };
-            }
-            link.answered().map_or(Epoch::ZERO, |standing| standing.promised_other)
-        });
+        let foreign =
+            members.map(|(_, link)| link.answered().map_or(Epoch::ZERO, |standing| standing.promised_other));
         foreign.chain([self.meta.promised_to_others_than(node)]).any(|epoch| epoch > known)
     }
 

@@ -13,7 +13,6 @@ use crate::leader::phase::Phase;
 use crate::leader::start::ask::Way;
 use crate::protocol::message::{Chunk, Part, Pull, Request};
 use crate::protocol::time::Time;
-use crate::testing::planted::planted;
 
 /// What has been read so far.
 #[derive(Debug, Default)]
@@ -95,8 +94,7 @@ impl Leader {
             pulls.state_done = chunk.done;
             return;
         }
-        let source_only = planted!(self.config, RecoveryWithoutUnion) && follower != pulls.source;
-        for entry in chunk.entries.iter().filter(|_| !source_only) {
+        for entry in &chunk.entries {
             let known = pulls.union.get(&entry.version());
             if known.is_none_or(|known| known.epoch() < entry.epoch()) {
                 pulls.union.insert(entry.version(), entry.clone());
