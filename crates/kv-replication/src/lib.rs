@@ -54,7 +54,8 @@ pub use testing::conformance;
 pub use testing::simulator;
 
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
-pub use durable::record::{CheckpointHead, Durable, Image, Meta, RECENT_ENTRIES_MAX, Record};
+pub use durable::image::{Image, RECENT_ENTRIES_MAX};
+pub use durable::record::{CheckpointHead, Durable, Meta, Record};
 #[cfg(feature = "engine")]
 pub use durable::storage::{Checkpoint, Storage, StorageError};
 #[cfg(feature = "engine")]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kv_core::{Entry, Epoch, Item, NodeId, Store, Version};
 
 use crate::config::FollowerConfig;
-use crate::durable::record::{CheckpointHead, Durable, Image, Record};
+use crate::durable::image::Image;
+use crate::durable::record::{CheckpointHead, Durable, Record};
 use crate::follower::adopt::{Adopted, adopt};
 use crate::follower::check;
 use crate::follower::content::Content;

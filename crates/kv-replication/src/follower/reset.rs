@@ -1,6 +1,6 @@
 //! A crash in the middle of a reset.
 
-use crate::durable::record::Image;
+use crate::durable::image::Image;
 
 /// A crash has cut a reset short: it has forgotten its cluster, and perhaps not yet its data.
 pub(super) fn is_half(image: &Image) -> bool {

@@ -20,7 +20,8 @@ use chacha20::ChaCha8Rng;
 use kv_core::{Entry, Epoch, NodeId, Store, Version};
 
 use crate::config::LeaderConfig;
-use crate::durable::record::{Image, Meta};
+use crate::durable::image::Image;
+use crate::durable::record::Meta;
 use crate::leader::ids::AttemptId;
 use crate::leader::input::Input;
 use crate::leader::links::error::LinkError;

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::event::{Event, Fault};
 use super::invariants::violation::Violation;
 use super::nodes::Letter;
-use crate::durable::record::Image;
+use crate::durable::image::Image;
 use crate::follower::Follower;
 use crate::leader::Leader;
 use crate::leader::input::Input;

@@ -4,7 +4,7 @@ use kv_core::NodeId;
 
 use super::disk::Disk;
 use super::shape::Setting;
-use crate::durable::record::Image;
+use crate::durable::image::Image;
 use crate::follower::Follower;
 use crate::leader::Leader;
 use crate::leader::ids::AttemptId;
