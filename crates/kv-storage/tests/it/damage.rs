@@ -1,13 +1,5 @@
 //! A directory in which something is wrong is refused, in one clear line, or serves what it served before.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

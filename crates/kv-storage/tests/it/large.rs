@@ -1,13 +1,5 @@
 //! Values as large as they may be, and many of them at once.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
 use std::path::Path;
 
 use kv_core::{Command, Entry, Epoch, Key, NodeId, VALUE_BYTES_MAX, Version};

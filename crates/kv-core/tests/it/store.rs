@@ -1,7 +1,5 @@
 //! A store's content depends only on the set of entries applied to it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use kv_core::{Applied, Command, Entry, Epoch, Key, NodeId, Operation, Store, Version};
 use proptest::prelude::*;
 use proptest::sample::Index;
