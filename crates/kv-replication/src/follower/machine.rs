@@ -64,7 +64,7 @@ impl Follower {
 
     /// Takes in a leader's request and answers it.
     ///
-    /// The answer is a [`Refusal`](crate::Refusal) if the request was not taken.
+    /// The answer is a [`Refusal`] if the request was not taken.
     pub fn handle(&mut self, request: Request) -> Durable<Reply> {
         let reply = self.answer(request);
         self.journal.close(reply)

@@ -7,6 +7,7 @@ use super::disk::Lost;
 use super::event::{Event, Fault, Seat};
 use super::invariants::violation::Violation;
 use super::nodes::{LEADERS, LeaderNode};
+use crate::leader::Leader;
 use crate::leader::input::Input;
 use crate::testing::planted::Bug;
 
@@ -150,7 +151,7 @@ impl Cluster {
             }
             Seat::Leader(leader) => {
                 let node = &mut self.leaders[leader];
-                let assigned = node.machine.as_ref().map_or(0, crate::Leader::assigned);
+                let assigned = node.machine.as_ref().map_or(0, Leader::assigned);
                 node.full_at = full.then_some(assigned);
                 if full {
                     self.count("full disks of leaders");

@@ -10,7 +10,7 @@ use crate::leader::Leader;
 use crate::leader::ids::AttemptId;
 use crate::leader::ids::PersistId;
 use crate::leader::phase::Phase;
-use crate::protocol::message::Reply;
+use crate::protocol::message::{Refusal, Reply};
 use crate::protocol::time::Time;
 
 /// Leader processes at a time.
@@ -62,7 +62,7 @@ pub(super) struct LeaderNode {
 impl Letter {
     /// What waits for records that no answer waits for.
     pub(super) fn to_nobody() -> Self {
-        let reply = Err(crate::Refusal::WrongChunk { expected: 0 });
+        let reply = Err(Refusal::WrongChunk { expected: 0 });
         Self { leader: 0, life: 0, address: 0, attempt: AttemptId(0), reply, bent: None }
     }
 }
