@@ -2,7 +2,7 @@
 
 use twox_hash::XxHash3_128;
 
-use crate::Version;
+use crate::id::Version;
 
 /// A fingerprint of all live keys, values and versions at a mark.
 ///

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{Epoch, InvalidKey, Key, NodeId, VERSION_MAX, Version};
+use crate::id::{Epoch, NodeId, VERSION_MAX, Version};
+use crate::key::{InvalidKey, Key};
 
 /// The longest value that a frame can hold, in bytes. Nodes set their own, lower limit.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;

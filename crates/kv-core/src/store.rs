@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::{Digest, Digester, Entry, Operation, Version};
+use crate::digest::{Digest, Digester};
+use crate::entry::{Entry, Operation};
+use crate::id::Version;
 
 /// The newest entry of each key. See the crate's page for the rule.
 ///

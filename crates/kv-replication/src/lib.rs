@@ -9,7 +9,6 @@
 //! * [`Transport`]: how it travels; [`MemoryTransport`] for one process, HTTP in another crate.
 //!   Every implementation passes the suite in `conformance` (a feature of that name).
 //! * [`Record`] and [`Image`]: what a durable node writes down, and what that amounts to; `Storage`: where.
-//! * `linearizability` (feature of that name): is what clients saw what a linearizable store shows?
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
 //!
 //! ```
@@ -48,8 +47,6 @@ mod transport;
 
 #[cfg(feature = "engine")]
 pub mod engine;
-#[cfg(feature = "linearizability")]
-pub mod linearizability;
 
 #[cfg(feature = "conformance")]
 pub use testing::conformance;
@@ -57,7 +54,8 @@ pub use testing::conformance;
 pub use testing::simulator;
 
 pub use config::{FollowerConfig, LeaderConfig, Limits, Timing};
-pub use durable::record::{CheckpointHead, Durable, Image, Meta, RECENT_ENTRIES_MAX, Record};
+pub use durable::image::{Image, RECENT_ENTRIES_MAX};
+pub use durable::record::{CheckpointHead, Durable, Meta, Record};
 #[cfg(feature = "engine")]
 pub use durable::storage::{Checkpoint, Storage, StorageError};
 #[cfg(feature = "engine")]

@@ -13,8 +13,9 @@ use thiserror::Error;
 
 use crate::block::{self, Salt};
 use crate::checkpoint;
+use crate::disk::{DiskConfig, DiskStorage};
+use crate::error::OpenError;
 use crate::step::{self, STEP_ENTRIES_MAX, Step};
-use crate::{DiskConfig, DiskStorage, OpenError};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::OpenError;
+use crate::error::OpenError;
 use crate::files::{self, Output};
 
 /// The form that this build writes.

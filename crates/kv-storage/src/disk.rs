@@ -6,11 +6,10 @@ use std::sync::Arc;
 use kv_core::NodeId;
 use kv_replication::{Checkpoint, CheckpointHead, ClusterId, Image, Record, Storage, StorageError};
 
-use crate::OpenError;
 use crate::block::Salt;
 use crate::checkpoint::{self, NewCheckpoint};
 use crate::directory::{self, Directory};
-use crate::error::failed;
+use crate::error::{OpenError, failed};
 use crate::files;
 use crate::loader::Loader;
 use crate::log::{self, Log};

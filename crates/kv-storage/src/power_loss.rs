@@ -9,9 +9,9 @@ use kv_replication::{Checkpoint, Image, Storage};
 use tempfile::TempDir;
 
 use crate::conformance::differs;
+use crate::disk::{DiskConfig, DiskStorage, Opened};
 use crate::testing::{NODE, Random, Writer, setting};
 use crate::trace::{Tracer, Wreck};
-use crate::{DiskConfig, DiskStorage};
 
 /// Losses of power that are tried on what one life has written.
 const WRECKS: usize = 25;
@@ -219,7 +219,7 @@ impl Life {
     }
 }
 
-fn open(directory: &Path) -> crate::Opened {
+fn open(directory: &Path) -> Opened {
     let config =
         DiskConfig { segment_bytes: 8_192, checkpoint_log_bytes: 20_000, disk_reserve_bytes: 0, salt: 7 };
     DiskStorage::open(directory, config, NODE).unwrap_or_else(|error| {

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use twox_hash::XxHash3_64;
 
-use crate::OpenError;
 use crate::block::{self, Block, Salt};
+use crate::error::OpenError;
 use crate::files::Output;
 
 pub(crate) const HEADER_BYTES: usize = 40;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kv_replication::linearizability::{Action, History, Operation, Outcome, Violation};
+use kv_linearizability::{Action, History, Operation, Outcome, Violation};
 
 use crate::common::history::{Begun, Recorder};
 use crate::common::{Cluster, Dice, Node, eventually, pause, run};

@@ -9,6 +9,8 @@ use kv_core::{Entry, Epoch, Item, Store, Version};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overlay {
     entries: BTreeMap<Version, Entry>,
+    /// The frames of all entries together.
+    bytes: usize,
     /// The newest pending entry of each key. Built by the first read that needs it and then kept up
     /// to date, until nothing is pending: without reads, writes do not pay for it.
     newest: OnceCell<Store>,
@@ -29,7 +31,7 @@ impl Overlay {
 
     /// The frames of all entries together.
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.values().map(|entry| entry.frame().len()).sum()
+        self.bytes
     }
 
     /// All entries above `version`, in order.
@@ -42,8 +44,10 @@ impl Overlay {
         if let Some(newest) = self.newest.get_mut() {
             newest.apply(&entry);
         }
+        self.bytes += entry.frame().len();
         let old = self.entries.insert(entry.version(), entry);
-        if old.is_some() {
+        if let Some(old) = &old {
+            self.bytes -= old.frame().len();
             self.newest.take(); // what was there before may still be shown
         }
         old
@@ -52,12 +56,14 @@ impl Overlay {
     /// Drops every entry up to `version`.
     pub(crate) fn drop_through(&mut self, version: Version) {
         self.entries = self.entries.split_off(&version.saturating_add(1));
+        self.bytes = self.weigh();
         self.newest.take();
     }
 
     /// The entry is committed: it goes to the store.
     pub(crate) fn take(&mut self, version: Version) -> Option<Entry> {
         let entry = self.entries.remove(&version)?;
+        self.bytes -= entry.frame().len();
         if self.entries.is_empty() {
             self.newest.take(); // also forgets the pending clears, which the store has by now
         } else if let Some(newest) = self.newest.get_mut() {
@@ -71,6 +77,7 @@ impl Overlay {
         let before = self.entries.len();
         self.entries.retain(|_, entry| entry.epoch() == epoch);
         if self.entries.len() < before {
+            self.bytes = self.weigh();
             self.newest.take();
         }
     }
@@ -111,6 +118,10 @@ impl Overlay {
             }
             Some((key, self.look_up(store, key)))
         })
+    }
+
+    fn weigh(&self) -> usize {
+        self.entries.values().map(|entry| entry.frame().len()).sum()
     }
 
     fn newest(&self) -> &Store {

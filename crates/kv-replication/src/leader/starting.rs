@@ -157,12 +157,6 @@ impl Leader {
     fn start_fetching(&mut self, now: Time) {
         let members = self.links.answers().filter(|(it, _)| self.leadership.members().contains(*it));
         let members: BTreeMap<_, _> = members.map(|(it, answer)| (it, answer.held.mark)).collect();
-        let members = match Fetch::source_of(&members) {
-            Some(source) if planted!(self.config, RecoveryWithoutUnion) => {
-                members.into_iter().filter(|(it, _)| *it == source).collect()
-            }
-            _ => members,
-        };
         self.leadership.become_fetching(Fetch::new(&members));
         self.try_build(now);
     }

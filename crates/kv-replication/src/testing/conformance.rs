@@ -14,7 +14,8 @@ use crate::config::FollowerConfig;
 use crate::engine::FollowerHandle;
 use crate::protocol::group::Group;
 use crate::protocol::message::{
-    Answer, Append, Claim, ClusterId, Head, Held, Identity, Install, Part, Pull, Refusal, Request, Stage,
+    Answer, Append, Claim, ClusterId, Head, Held, Identity, Install, Part, Pull, Refusal, Reply, Request,
+    Stage,
 };
 use crate::transport::{Transport, TransportError};
 
@@ -93,11 +94,7 @@ async fn claimed<H: Harness>(nodes: Vec<FollowerHandle>) -> H {
     harness
 }
 
-async fn ask<H: Harness>(
-    harness: &H,
-    follower: usize,
-    request: Request,
-) -> Result<crate::Reply, TransportError> {
+async fn ask<H: Harness>(harness: &H, follower: usize, request: Request) -> Result<Reply, TransportError> {
     tokio::time::timeout(PATIENCE, harness.transport().send(follower, request))
         .await
         .expect("an answer in time")

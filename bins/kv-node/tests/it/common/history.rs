@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use kv_replication::linearizability::{Action, Checked, History, OpId, Outcome, fingerprint};
+use kv_linearizability::{Action, Checked, History, OpId, Outcome, fingerprint};
 use serde_json::json;
 
 use super::{Answer, lock, now, request};

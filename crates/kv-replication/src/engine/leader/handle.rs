@@ -9,7 +9,7 @@ use super::core::LeaderCore;
 use super::run;
 use super::running::RunningLeader;
 use crate::config::LeaderConfig;
-use crate::durable::record::Image;
+use crate::durable::image::Image;
 use crate::durable::storage::{Storage, StorageError};
 use crate::engine::alarm::Alarm;
 use crate::engine::clock::Clock;

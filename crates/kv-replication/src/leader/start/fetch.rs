@@ -37,18 +37,13 @@ pub(in crate::leader) struct Fetched {
 pub(in crate::leader) struct Moved;
 
 impl Fetch {
-    /// Reads these followers, of which the commit indexes are known.
+    /// Reads these followers, of which the commit indexes are known. The first with the highest gives the state.
     pub(in crate::leader) fn new(members: &BTreeMap<FollowerIndex, Version>) -> Self {
         let mark = members.values().copied().max().unwrap_or(0);
+        let source = members.iter().find(|(_, its)| **its == mark).map(|(follower, _)| *follower);
         let pending = members.keys().map(|follower| (*follower, mark)).collect();
         let fetched = Fetched { mark, ..Fetched::default() };
-        Self { source: Self::source_of(members), pending, after: None, fetched }
-    }
-
-    /// Who gives the state: the first with the highest commit index.
-    pub(in crate::leader) fn source_of(members: &BTreeMap<FollowerIndex, Version>) -> Option<FollowerIndex> {
-        let highest = members.values().copied().max()?;
-        members.iter().find(|(_, mark)| **mark == highest).map(|(follower, _)| *follower)
+        Self { source, pending, after: None, fetched }
     }
 
     pub(in crate::leader) fn is_done(&self) -> bool {

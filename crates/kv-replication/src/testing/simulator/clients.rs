@@ -1,54 +1,31 @@
 //! The clients: what they write and read, and what they may expect of the answers.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kv_core::{Command, Key, Operation, Version};
+use kv_linearizability::{Action, Outcome, fingerprint};
 
-use super::cluster::{Cluster, LEADERS};
-use super::invariants::{self, Violation};
-use super::nodes::LeaderNode;
-use crate::leader::ids::ReadId;
-use crate::leader::ids::WriteId;
+use super::cluster::Cluster;
+use super::event::Event;
+use super::invariants;
+use super::invariants::violation::Violation;
+use super::names::write_error_name;
+use super::nodes::{LEADERS, LeaderNode};
+use super::sessions::{SESSIONS, Write};
+use crate::leader::ids::{ReadId, WriteId};
 use crate::leader::input::Input;
 use crate::leader::output::Committed;
 use crate::leader::problem::{ConfirmError, WriteError};
-use crate::linearizability::{Action, History, OpId, Outcome, fingerprint};
 use crate::testing::planted::Bug;
 
-/// Clients that each read what they have read or written before, or something newer.
-const SESSIONS: usize = 3;
 const KEYS: u64 = 20;
-
-/// What is under way, and what has been.
-#[derive(Debug, Default)]
-pub(super) struct Clients {
-    next: u64,
-    writes: BTreeMap<WriteId, Write>,
-    reads: BTreeMap<ReadId, (OpId, String)>,
-    /// By session: all that it has seen is at or below this version.
-    seen: [Version; SESSIONS],
-    /// The newest version that was acknowledged.
-    acknowledged: Version,
-    history: History,
-}
-
-#[derive(Debug)]
-struct Write {
-    op: OpId,
-    session: usize,
-    /// The newest version that had been acknowledged when it was invoked.
-    after: Version,
-    /// It was to be answered at fewer than W acknowledgements: an answer is no promise.
-    is_hasty: bool,
-}
 
 impl Cluster {
     /// Clients write and read.
     pub(super) fn client(&mut self) -> Result<(), Violation> {
         let next = self.dice.between(Duration::ZERO, self.shape.pause_between_writes * 2);
         if self.now < self.shape.quiet_at {
-            self.schedule(next, super::cluster::Event::Client);
+            self.schedule(next, Event::Client);
         }
         let key = format!("k{}", self.dice.roll(KEYS));
         for node in &self.followers {
@@ -143,7 +120,7 @@ impl Cluster {
         let op = self.clients.history.invoke(at, Action::read(key.as_str()));
         self.clients.reads.insert(id, (op, key));
         self.count("linearizable reads");
-        if self.options.planted == Some(Bug::ReadNotConfirmed) {
+        if self.planted.is(Bug::ReadNotConfirmed) {
             return self.confirmed(leader, id, Ok(0));
         }
         let deadline = self.now + self.dice.between(Duration::from_millis(20), Duration::from_secs(3));
@@ -177,7 +154,7 @@ impl Cluster {
         let session = self.dice.pick(SESSIONS);
         let seen = self.clients.seen[session];
         let node = self.dice.pick(self.followers.len() + LEADERS);
-        let by_watermark = self.options.planted == Some(Bug::MinVersionByWatermark);
+        let by_watermark = self.planted.is(Bug::MinVersionByWatermark);
         let (mark, shown, item) = match node.checked_sub(self.followers.len()) {
             Some(leader) => {
                 let Some(machine) =
@@ -221,18 +198,5 @@ impl Cluster {
 
     fn nanos(&self) -> u64 {
         u64::try_from(self.now.since_origin().as_nanos()).unwrap_or(u64::MAX)
-    }
-}
-
-fn write_error_name(error: &WriteError) -> &'static str {
-    match error {
-        WriteError::NoQuorum { .. } => "writes refused: no_quorum",
-        WriteError::Deposed { .. } => "writes refused: deposed",
-        WriteError::Recovering(_) => "writes refused: recovering",
-        WriteError::Draining => "writes refused: draining",
-        WriteError::DiskFull => "writes refused: disk_full",
-        WriteError::Overloaded { .. } => "writes refused: overloaded",
-        WriteError::Unknown { .. } => "writes unknown",
-        WriteError::Stopped => "writes stopped",
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::durable::record::{Image, Record};
+use crate::durable::image::Image;
+use crate::durable::record::Record;
 
 /// What a sync makes known when it is done: an answer that waited for it, or a batch of a leader.
 #[derive(Clone, Debug)]

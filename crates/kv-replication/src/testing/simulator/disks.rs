@@ -2,22 +2,14 @@
 
 use std::time::Duration;
 
-use kv_core::NodeId;
-
-use super::cluster::{Cluster, Event, LEADERS};
-use super::disk::{Disk, Lost};
-use super::faults::Fault;
-use super::invariants::Violation;
-use super::nodes::LeaderNode;
-use crate::durable::record::Image;
+use super::cluster::Cluster;
+use super::disk::Lost;
+use super::event::{Event, Fault, Seat};
+use super::invariants::violation::Violation;
+use super::nodes::{LEADERS, LeaderNode};
 use crate::leader::input::Input;
-
-/// Whose disk.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Seat {
-    Follower(usize),
-    Leader(usize),
-}
+use crate::leader::machine::Leader;
+use crate::testing::planted::Bug;
 
 impl Cluster {
     pub(super) fn sync_follower(&mut self, follower: usize) {
@@ -87,34 +79,9 @@ impl Cluster {
         }
     }
 
-    /// The follower is gone, and with it what it has not synced.
-    pub(super) fn crash_follower(&mut self, follower: usize) {
-        let survive = self.survivors(self.followers[follower].disk.unsynced());
-        let node = &mut self.followers[follower];
-        node.machine = None;
-        node.life += 1;
-        let disk = std::mem::replace(&mut node.disk, Disk::new(Image::new(NodeId(0))));
-        let (image, lost) = disk.crash(survive);
-        node.disk = Disk::new(image);
-        self.count_lost(lost);
-    }
-
-    /// The same of a leader.
-    pub(super) fn crash_leader(&mut self, leader: usize) {
-        let survive = self.survivors(self.leaders[leader].disk.unsynced());
-        let node = &mut self.leaders[leader];
-        node.machine = None;
-        node.life += 1;
-        node.tick_at = None;
-        let disk = std::mem::replace(&mut node.disk, Disk::new(Image::new(NodeId(0))));
-        let (image, lost) = disk.crash(survive);
-        node.disk = Disk::new(image);
-        self.count_lost(lost);
-    }
-
     /// How many of the records that were not synced get there all the same: none if the power fails, all if
     /// only the process is killed, and anything in between.
-    fn survivors(&mut self, unsynced: usize) -> usize {
+    pub(super) fn survivors(&mut self, unsynced: usize) -> usize {
         match self.dice.roll(4) {
             0 => 0,
             1 => unsynced,
@@ -122,7 +89,7 @@ impl Cluster {
         }
     }
 
-    fn count_lost(&mut self, lost: Lost) {
+    pub(super) fn count_lost(&mut self, lost: Lost) {
         if lost.in_sync {
             self.count("crashes in the middle of a sync");
         }
@@ -176,14 +143,15 @@ impl Cluster {
             Seat::Follower(follower) => {
                 let node = &mut self.followers[follower];
                 node.full_disk = full;
-                node.machine.iter_mut().for_each(|machine| machine.set_disk_full(full));
+                let told = full && !self.planted.is(Bug::FullDiskAcknowledges);
+                node.machine.iter_mut().for_each(|machine| machine.set_disk_full(told));
                 if full {
                     self.count("full disks of followers");
                 }
             }
             Seat::Leader(leader) => {
                 let node = &mut self.leaders[leader];
-                let assigned = node.machine.as_ref().map_or(0, crate::Leader::assigned);
+                let assigned = node.machine.as_ref().map_or(0, Leader::assigned);
                 node.full_at = full.then_some(assigned);
                 if full {
                     self.count("full disks of leaders");

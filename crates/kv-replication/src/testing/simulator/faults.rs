@@ -2,32 +2,12 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, Event, LEADERS};
-use super::disks::Seat;
-use super::invariants::Violation;
-use super::nodes::{LeaderNode, Letter};
-use crate::follower::Follower;
-use crate::leader::input::Input;
+use super::cluster::Cluster;
+use super::event::{Event, Fault, Seat};
+use super::invariants::violation::Violation;
+use super::nodes::{LEADERS, LeaderNode};
 use crate::leader::phase::Phase;
-use crate::protocol::message::{Identity, Refusal};
 use crate::protocol::time::Time;
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
-    FollowerDies(usize),
-    LeaderDies(usize),
-    WireCut(usize, usize),
-    SlowNetwork,
-    SlowDisk(Seat),
-    FullDisk(Seat),
-    /// The power fails during a sync.
-    Plug(Seat),
-    Astray,
-    /// One of a storm: it strikes, and is over soon.
-    Gust,
-    /// A leader that has just been started is killed, or one of its followers is.
-    Interrupt(usize),
-}
 
 impl Cluster {
     /// One fault, and the time of the next.
@@ -159,51 +139,6 @@ impl Cluster {
         self.start_leader(leader)
     }
 
-    pub(super) fn kill_follower(&mut self, follower: usize, lasts: Duration) {
-        let durable = self.shape.durable[follower];
-        if self.followers[follower].machine.is_none() || (!durable && !self.may_lose(follower)) {
-            return;
-        }
-        self.count(if durable { "crashes with a disk" } else { "crashes without memory" });
-        self.note(&[6, follower as u64], || format!("follower {follower} dies"));
-        self.crash_follower(follower);
-        self.schedule(lasts, Event::Undo(Fault::FollowerDies(follower)));
-    }
-
-    /// Some are asked to stop first, and may still get a write.
-    pub(super) fn kill_leader(&mut self, leader: usize, lasts: Duration) -> Result<(), Violation> {
-        if self.leaders[leader].machine.is_none() {
-            return Ok(());
-        }
-        if self.dice.chance(20) {
-            self.tell_leader(leader, self.leaders[leader].life, Input::Drain)?;
-            self.write_to(leader)?;
-        }
-        self.count("leaders killed");
-        self.end_leader(leader);
-        self.schedule(lasts, Event::Undo(Fault::LeaderDies(leader)));
-        Ok(())
-    }
-
-    fn end_leader(&mut self, leader: usize) {
-        self.note(&[7, leader as u64], || format!("leader {leader} dies"));
-        self.crash_leader(leader);
-    }
-
-    fn reset(&mut self, follower: usize) {
-        if self.followers[follower].machine.is_none() || !self.may_lose(follower) {
-            return;
-        }
-        self.count("resets");
-        self.note(&[8, follower as u64], || format!("follower {follower} is reset"));
-        let node = &mut self.followers[follower];
-        let Some(machine) = &mut node.machine else { return };
-        let records = machine.reset().records;
-        if !records.is_empty() && node.disk.write(records, Letter::to_nobody()) {
-            self.sync_follower(follower);
-        }
-    }
-
     fn slow_down(&mut self, follower: usize, lasts: Duration) {
         self.count("slow spells");
         if self.dice.chance(50) {
@@ -238,39 +173,5 @@ impl Cluster {
             return self.start_leader(free);
         }
         Ok(())
-    }
-
-    /// Whether one more follower may be without its memory.
-    pub(super) fn may_lose(&self, follower: usize) -> bool {
-        let (most, listed) = self.losses();
-        let without = self.followers.iter().enumerate().filter(|(index, node)| {
-            let durable = self.shape.durable[*index];
-            // What its disk does not know yet, a crash would undo.
-            let meta = &node.disk.image.meta;
-            let on_disk = |identity: Option<Identity>| {
-                let same_memory = identity.is_none_or(|identity| identity == meta.identity);
-                durable && meta.counts && meta.diverged.is_none() && same_memory
-            };
-            let counts = match node.machine.as_ref().map(Follower::holds) {
-                Some(held) => held.counts && (!durable || on_disk(Some(held.identity))),
-                None => on_disk(None),
-            };
-            *index == follower || (!counts && node.has_counted && listed.contains(index))
-        });
-        without.count() <= most || !listed.contains(&follower)
-    }
-}
-
-pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::WrongCluster { .. } => "refusals: wrong_cluster",
-        Refusal::StaleEpoch { .. } => "refusals: stale_epoch",
-        Refusal::NotPromised { .. } => "refusals: not_promised",
-        Refusal::OtherNode { .. } => "refusals: other_node",
-        Refusal::Conflict { .. } => "refusals: conflict",
-        Refusal::Malformed { .. } => "refusals: malformed",
-        Refusal::BeyondWindow { .. } => "refusals: beyond_window",
-        Refusal::WrongChunk { .. } => "refusals: wrong_chunk",
-        Refusal::DiskFull => "refusals: disk_full",
     }
 }

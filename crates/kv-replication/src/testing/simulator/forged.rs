@@ -3,9 +3,9 @@
 use kv_core::{Command, Entry, Epoch, Key, NodeId};
 
 use super::cluster::Cluster;
-use super::faults::refusal_name;
+use super::names::refusal_name;
 use super::nodes::Letter;
-use crate::protocol::message::{Answer, Append, Head, Part, Pull, Request, Stage};
+use crate::protocol::message::{Answer, Append, ClusterId, Head, Part, Pull, Request, Stage};
 
 impl Cluster {
     /// Lets a message arrive at a follower that a leader with a defect could have sent.
@@ -17,7 +17,7 @@ impl Cluster {
         let above = machine.mark() + 1;
         let request = match self.dice.roll(5) {
             0 if self.may_lose(follower) => self.other_content(follower, head),
-            1 => append(Head { cluster: crate::ClusterId(1), ..head }, Vec::new()),
+            1 => append(Head { cluster: ClusterId(1), ..head }, Vec::new()),
             2 => append(head, vec![put(Epoch { counter: 1, node: NodeId(1) }, above)]),
             3 => append(head, vec![put(head.epoch, above + self.shape.window() + 1)]),
             _ => append(

@@ -4,14 +4,17 @@ use kv_core::NodeId;
 
 use super::disk::Disk;
 use super::shape::Setting;
-use crate::durable::record::Image;
+use crate::durable::image::Image;
 use crate::follower::Follower;
 use crate::leader::ids::AttemptId;
 use crate::leader::ids::PersistId;
 use crate::leader::machine::Leader;
 use crate::leader::phase::Phase;
-use crate::protocol::message::Reply;
+use crate::protocol::message::{Refusal, Reply};
 use crate::protocol::time::Time;
+
+/// Leader processes at a time.
+pub(super) const LEADERS: usize = 3;
 
 /// An answer on its way to the attempt of a leader that asked.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Letter {
     pub(super) address: usize,
     pub(super) attempt: AttemptId,
     pub(super) reply: Reply,
+    /// What the leader gets instead, in a run with a planted bug.
+    pub(super) bent: Option<Reply>,
 }
 
 #[derive(Debug)]
@@ -57,8 +62,8 @@ pub(super) struct LeaderNode {
 impl Letter {
     /// What waits for records that no answer waits for.
     pub(super) fn to_nobody() -> Self {
-        let reply = Err(crate::Refusal::WrongChunk { expected: 0 });
-        Self { leader: 0, life: 0, address: 0, attempt: AttemptId(0), reply }
+        let reply = Err(Refusal::WrongChunk { expected: 0 });
+        Self { leader: 0, life: 0, address: 0, attempt: AttemptId(0), reply, bent: None }
     }
 }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::Rng;
 
+use super::report::Options;
 use crate::config::{FollowerConfig, LeaderConfig};
 use crate::protocol::delay::DelayLaw;
 use crate::protocol::quorum::Quorum;
 use crate::protocol::time::Time;
-
-use super::Options;
 
 /// Random choices of one run.
 #[derive(Debug)]

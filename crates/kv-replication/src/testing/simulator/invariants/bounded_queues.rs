@@ -1,7 +1,7 @@
 //! The log stays within its hard limit and one window of uncommitted entries, and a follower's pending
 //! entries within its window.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::follower::Follower;
 use crate::leader::machine::Leader;
 

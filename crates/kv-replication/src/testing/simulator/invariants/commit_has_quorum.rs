@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::{Entry, Epoch, NodeId, Version};
 
-use super::Violation;
-use crate::durable::record::{Image, Meta};
+use super::violation::Violation;
+use crate::durable::image::Image;
+use crate::durable::record::Meta;
 use crate::protocol::message::Held;
 
 /// What followers have said, by version: who, and under which epoch.

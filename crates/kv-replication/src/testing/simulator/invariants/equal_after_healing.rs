@@ -1,8 +1,8 @@
 //! When everything runs and nothing is cut, one leader serves and every follower becomes level with it,
 //! counts, and holds the same, without a new write.
 
-use super::Violation;
 use super::no_acknowledged_write_lost::first_not_in;
+use super::violation::Violation;
 use crate::follower::Follower;
 use crate::leader::machine::Leader;
 use crate::leader::phase::Phase;

@@ -2,7 +2,7 @@
 
 use kv_core::Version;
 
-use super::Violation;
+use super::violation::Violation;
 use crate::durable::record::Record;
 use crate::leader::machine::Leader;
 

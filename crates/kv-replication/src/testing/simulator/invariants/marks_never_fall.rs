@@ -2,7 +2,7 @@
 
 use kv_core::Version;
 
-use super::Violation;
+use super::violation::Violation;
 use crate::protocol::message::Held;
 
 /// `shown` is the memory (which reset) and its highest mark so far.

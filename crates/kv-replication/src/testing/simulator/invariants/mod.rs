@@ -10,7 +10,5 @@ pub(super) mod no_acknowledged_write_lost;
 pub(super) mod no_dirty_read;
 pub(super) mod one_content_per_version;
 pub(super) mod uncommitted_is_in_the_log;
+pub(super) mod violation;
 pub(super) mod writes_in_real_time_order;
-
-/// The name of the property, and what was found instead.
-pub(super) type Violation = (&'static str, String);

@@ -4,8 +4,8 @@
 
 use kv_core::Version;
 
-use super::Violation;
 use super::one_content_per_version::Truth;
+use super::violation::Violation;
 
 /// `found` is what a node shows of `key`, which must be so at some version from `from` on to `through`.
 pub(in crate::testing::simulator) fn check(

@@ -3,8 +3,8 @@
 
 use kv_core::Store;
 
-use super::Violation;
 use super::one_content_per_version::Truth;
+use super::violation::Violation;
 use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn check(truth: &Truth, leader: &Leader) -> Result<(), Violation> {

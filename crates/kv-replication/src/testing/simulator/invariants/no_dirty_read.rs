@@ -2,8 +2,8 @@
 
 use kv_core::Store;
 
-use super::Violation;
 use super::one_content_per_version::Truth;
+use super::violation::Violation;
 
 pub(in crate::testing::simulator) fn check(truth: &Truth, store: &Store, key: &str) -> Result<(), Violation> {
     let Some(item) = store.get(key) else { return Ok(()) };

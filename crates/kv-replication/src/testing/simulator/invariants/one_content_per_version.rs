@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kv_core::{Entry, Epoch, Operation, Store, Version};
 
-use super::Violation;
+use super::violation::Violation;
 
 /// Everything that was ever committed by anyone.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a leader has not committed yet is in its log: only what is committed may leave.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::leader::machine::Leader;
 
 pub(in crate::testing::simulator) fn check(leader: &Leader) -> Result<(), Violation> {

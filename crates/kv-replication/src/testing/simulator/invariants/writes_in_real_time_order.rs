@@ -3,7 +3,7 @@
 
 use kv_core::Version;
 
-use super::Violation;
+use super::violation::Violation;
 
 pub(in crate::testing::simulator) fn check(
     acknowledged_before: Version,
