@@ -233,15 +233,12 @@ impl Follower {
 
     fn promise(&mut self, claim: Claim) {
         let promised = self.promises.promise(claim, self.content.has_data());
-        planted!(self.config, GroupTakenAtPromise, {
-            self.promises.adopt_groups(Stage::Serving);
-            self.write_meta();
-        });
         if promised.is_higher {
             self.incoming.give_up(); // of an older epoch: nobody will go on with it
             // What older epochs left is kept aside, but not held under this one.
             self.content.hold_those(|_| false);
             planted!(self.config, MarkOverOldEpoch, { self.content.hold_those(|_| true) });
+            planted!(self.config, GroupTakenAtPromise, { _ = self.promises.adopt_groups(Stage::Serving) });
         }
         if promised.is_news {
             self.write_meta();

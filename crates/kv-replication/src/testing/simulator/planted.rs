@@ -132,6 +132,7 @@ impl Planted {
                     }
                 }
             }
+            (Bug::LostMemoryCounts, _, Ok(Answer::Standing(standing))) => standing.held.counts = true,
             (Bug::NodeCountedTwice, _, Ok(answer)) if asked.is_astray => {
                 held_mut(answer)?.identity.node.0 |= OTHER_NODE;
             }
