@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use kv_core::NodeId;
-use kv_http::{Address, LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_http::{Address, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use kv_replication::{ClusterId, DelayLaw, FollowerConfig, LeaderConfig, Quorum};
 use rand::TryRng;
@@ -27,19 +27,16 @@ impl Cluster {
         let mut servers = Vec::new();
         let mut followers = Vec::new();
         for _ in 0..quorum.followers() {
-            let node = Node::Follower(FollowerHandle::new(NodeId(draw()?), FollowerConfig::default()));
+            let node = Node::follower(FollowerHandle::new(NodeId(draw()?), FollowerConfig::default()));
             followers.push(spawn(node, &stop, &mut servers).await?);
         }
         let config = LeaderConfig { delays, seed, ..LeaderConfig::new(quorum) };
         let transport = PeerTransport::new(followers.iter().cloned());
         let handle = LeaderHandle::spawn(NodeId(draw()?), ClusterId(draw()?), config, transport)?;
         let write_timeout = delays.max() + Duration::from_secs(30);
-        let leader = spawn(
-            Node::Leader(LeaderNode::new(handle, write_timeout, followers.iter().cloned())),
-            &stop,
-            &mut servers,
-        )
-        .await?;
+        let leader =
+            spawn(Node::leader(handle, write_timeout, followers.iter().cloned()), &stop, &mut servers)
+                .await?;
         Ok(Self { leader, stop, servers })
     }
 

@@ -2,12 +2,11 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 
 use kv_core::NodeId;
-use kv_http::{LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_http::{Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
-use kv_replication::{ClusterId, FollowerConfig, Image, LeaderConfig, StorageError};
+use kv_replication::{ClusterId, FollowerConfig, Image, LeaderConfig};
 use kv_storage::{DiskConfig, DiskStorage, Opened};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -32,17 +31,17 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
         let address = listener.local_addr()?;
         let config = ServerConfig { enable_reset: settings.enable_reset, ..ServerConfig::default() };
         let node = match settings.role {
-            Role::Follower => Node::Follower(follow(id, opened)?),
-            Role::Leader(leader) => Node::Leader(lead(id, opened, leader)?),
+            Role::Follower => Node::follower(follow(id, opened)?),
+            Role::Leader(leader) => lead(id, opened, leader)?,
         };
         tracing::info!(%address, node = %id, version = env!("CARGO_PKG_VERSION"), "listening");
         tokio::select! {
             biased;
             // Nothing is acknowledged any more, and nobody knows what the disk has: the process ends at once.
-            error = disk_failed(&node) => return Err(error.into()),
+            error = node.engine().disk_failed() => return Err(error.into()),
             () = serve(listener, node.clone(), config, stop) => {}
         }
-        close(&node)?;
+        node.engine().close()?; // what is queued for the disk is written
         tracing::info!("stopped");
         Ok(())
     });
@@ -68,21 +67,6 @@ fn open(settings: &DiskSettings, fresh: NodeId) -> Result<Opened, Failure> {
     Ok(opened)
 }
 
-async fn disk_failed(node: &Node) -> Arc<StorageError> {
-    match node {
-        Node::Leader(leader) => leader.handle.disk_failed().await,
-        Node::Follower(follower) => follower.disk_failed().await,
-    }
-}
-
-/// What is queued for the disk is written.
-fn close(node: &Node) -> Result<(), Arc<StorageError>> {
-    match node {
-        Node::Leader(leader) => leader.handle.close(),
-        Node::Follower(follower) => follower.close(),
-    }
-}
-
 fn follow(id: NodeId, opened: Option<Opened>) -> Result<FollowerHandle, Failure> {
     let config = FollowerConfig::default();
     match opened {
@@ -91,7 +75,7 @@ fn follow(id: NodeId, opened: Option<Opened>) -> Result<FollowerHandle, Failure>
     }
 }
 
-fn lead(id: NodeId, opened: Option<Opened>, settings: LeaderSettings) -> Result<LeaderNode, Failure> {
+fn lead(id: NodeId, opened: Option<Opened>, settings: LeaderSettings) -> Result<Node, Failure> {
     let LeaderSettings {
         followers,
         quorum,
@@ -126,7 +110,7 @@ fn lead(id: NodeId, opened: Option<Opened>, settings: LeaderSettings) -> Result<
             LeaderHandle::restart(image, cluster, config, transport, Box::new(storage))
         }
     };
-    Ok(LeaderNode::new(handle?, write_timeout, followers))
+    Ok(Node::leader(handle?, write_timeout, followers))
 }
 
 fn start_logging(settings: &Settings) {

@@ -32,7 +32,7 @@
 //! use kv_replication::engine::FollowerHandle;
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let node = Node::Follower(FollowerHandle::new(NodeId(1), FollowerConfig::default()));
+//! let node = Node::follower(FollowerHandle::new(NodeId(1), FollowerConfig::default()));
 //! serve(listener, node, ServerConfig::default(), std::future::pending()).await;
 //! # Ok(()) }
 //! ```
@@ -67,6 +67,6 @@ pub use address::{Address, InvalidAddress};
 pub use client::{Client, ClientError, Connection, Response};
 pub use config::ServerConfig;
 pub use error::ApiError;
-pub use node::{LeaderNode, Node};
+pub use node::Node;
 pub use peer::PeerTransport;
 pub use server::serve;

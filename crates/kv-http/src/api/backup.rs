@@ -25,7 +25,7 @@ pub(super) async fn backup(service: &Service, head: &Parts) -> Answer {
     let place = Arc::clone(&service.backups).try_acquire_owned();
     let place = place.map_err(|_| ApiError::Overloaded { limit: "backups_max" })?;
     let timeout = query.timeout.unwrap_or(service.config.read_timeout);
-    let Moment { mark, entries } = service.node.moment(timeout).await?;
+    let Moment { mark, entries } = service.node.engine().moment(timeout).await?;
     let (encoder, first) = BackupEncoder::begin(mark);
     let rest = Backup { entries: entries.into_iter(), encoder: Some(encoder), _place: place };
     let mut response = respond_with(CONTENT_TYPE, first.into(), rest);

@@ -12,7 +12,7 @@ use crate::wire::{self, WireError};
 
 /// Answers a request of a leader.
 pub(super) async fn answer(service: &Service, head: &Parts, body: Incoming) -> Answer {
-    let follower = service.node.follower()?;
+    let follower = service.node.as_follower()?;
     let body = wire_body(&head.headers, body, wire::CONTENT_TYPE, &service.config).await?;
     let path = head.uri.path();
     if path == wire::DIGEST_PATH {

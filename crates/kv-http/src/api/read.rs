@@ -26,7 +26,7 @@ pub(super) async fn get(service: &Service, key: Key<'_>, head: &Parts) -> Answer
     let query = Query::parse(head.uri.query(), &[TIMEOUT, CONSISTENCY, MIN_VERSION])?;
     refuse_headers(&head.headers, &["if-match", "idempotency-key"])?;
     let want = want(service, &query)?;
-    let Seen { position, found } = service.node.read(key.as_str(), want).await?;
+    let Seen { position, found } = service.node.engine().read(key.as_str(), want).await?;
     // What is pending on a follower may be replaced under the same version: it gets no tag.
     let is_settled = |read: &Read| position.is_leader || read.version() <= position.mark;
     let shown =

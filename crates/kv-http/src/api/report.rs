@@ -34,12 +34,12 @@ struct Replicated<'a> {
 }
 
 pub(super) fn health(node: &Node) -> Response<ReplyBody> {
-    respond(JSON, format!(r#"{{"status":"ok","role":"{}"}}"#, node.role()))
+    respond(JSON, format!(r#"{{"status":"ok","role":"{}"}}"#, node.engine().role()))
 }
 
 /// A write in the report's form, from a leader that knows no epochs.
 pub(super) async fn replicate(service: &Service, head: &Parts, body: Incoming) -> Answer {
-    let follower = service.node.follower()?;
+    let follower = service.node.as_follower()?;
     Query::parse(head.uri.query(), &[])?;
     let body = json_body(&head.headers, body, &service.config).await?;
     let body: ReplicateBody<'_> = object(&body, r#"{"key": "…", "value": "…", "version": 1}"#)?;

@@ -124,8 +124,8 @@ async fn of_key(raw: &str, service: &Service, head: &Parts, body: Incoming, arri
     let allow = service.node.key_methods();
     match head.method {
         Method::GET => read::get(service, key, head).await,
-        Method::PUT => write::put(service, service.node.leader(allow)?, key, head, body, arrived).await,
-        Method::DELETE => write::delete(service.node.leader(allow)?, key, head, arrived).await,
+        Method::PUT => write::put(service, service.node.as_leader(allow)?, key, head, body, arrived).await,
+        Method::DELETE => write::delete(service.node.as_leader(allow)?, key, head, arrived).await,
         _ => Err(ApiError::MethodNotAllowed { allow }),
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::service::{Answer, Service};
 use crate::config::ServerConfig;
 use crate::json::{JSON, to_json};
-use crate::node::{Node, NodeStatus};
+use crate::node::Node;
 use crate::query::Query;
 use crate::reply::{ReplyBody, respond};
 
@@ -97,10 +97,10 @@ struct LinkView {
 }
 
 pub(super) fn status(node: &Node) -> Answer {
-    let json = match node.status() {
-        NodeStatus::Leader(status) => to_json(&leader_view(status)),
-        NodeStatus::Follower(status) => to_json(&follower_view(&status)),
-    };
+    let json = node.engine().by_role(
+        |leader| to_json(&leader_view(leader.status())),
+        |follower| to_json(&follower_view(&follower.status())),
+    );
     Ok(respond(JSON, json?))
 }
 
@@ -111,10 +111,10 @@ pub(super) fn status(node: &Node) -> Answer {
 /// that the leader had committed then.
 pub(super) async fn ready(service: &Service, query: &Query) -> Response<ReplyBody> {
     let level = if query.sync { Some(until_level(service, query).await) } else { None };
-    let mut conditions = match service.node.status() {
-        NodeStatus::Leader(status) => leader_conditions(&status),
-        NodeStatus::Follower(status) => follower_conditions(&status, &service.config),
-    };
+    let mut conditions = service.node.engine().by_role(
+        |leader| leader_conditions(&leader.status()),
+        |follower| follower_conditions(&follower.status(), &service.config),
+    );
     if let Some(level) = level {
         conditions.push(("sync", (!level).then(|| "not level in time".to_owned())));
     }
@@ -135,7 +135,7 @@ pub(super) async fn ready(service: &Service, query: &Query) -> Response<ReplyBod
 }
 
 async fn until_level(service: &Service, query: &Query) -> bool {
-    service.node.until_level(query.timeout.unwrap_or(service.config.read_timeout)).await
+    service.node.engine().until_level(query.timeout.unwrap_or(service.config.read_timeout)).await
 }
 
 type Condition = (&'static str, Option<String>);

@@ -58,7 +58,7 @@ pub async fn serve(
         }
     }
     drop(listener);
-    service.node.drain();
+    service.node.engine().drain();
     if tokio::time::timeout(drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!(?drain_timeout, "requests were still open at the end of the drain");
     }
@@ -76,7 +76,7 @@ fn spawn_connection(
     let handler = service_fn(move |request| {
         let service = Arc::clone(&answering);
         async move {
-            let arrived = service.node.now();
+            let arrived = service.node.engine().clock().now();
             Ok::<_, Infallible>(answer(&service, request, arrived).await)
         }
     });

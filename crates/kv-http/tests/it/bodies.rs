@@ -109,7 +109,7 @@ async fn a_body_that_is_none_is_not_said_to_have_ended() {
 
 #[tokio::test]
 async fn what_the_reports_replicate_refuses() {
-    let server = Server::start(Node::Follower(follower(1)), ServerConfig::default()).await;
+    let server = Server::start(Node::follower(follower(1)), ServerConfig::default()).await;
     let long = format!(r#"{{"key":"{}","value":"s3cret","version":1}}"#, "k".repeat(513));
     let bodies: [(&str, u16, &str); 12] = [
         ("", 422, "invalid_body"),

@@ -20,7 +20,7 @@ async fn health(client: &Client) -> Result<StatusCode, ClientError> {
 
 #[tokio::test]
 async fn without_a_server_there_is_no_connection() {
-    let node = Node::Follower(follower(1));
+    let node = Node::follower(follower(1));
     let mut server = Server::start(node.clone(), ServerConfig::default()).await;
     server.stop().await;
     let client = Client::new(server.url());
@@ -32,7 +32,7 @@ async fn without_a_server_there_is_no_connection() {
 
 #[tokio::test]
 async fn a_call_on_a_closed_connection_ends() {
-    let mut server = Server::start(Node::Follower(follower(1)), ServerConfig::default()).await;
+    let mut server = Server::start(Node::follower(follower(1)), ServerConfig::default()).await;
     let mut connection = Connection::open(&server.url()).await.unwrap();
     assert!(connection.send(Method::GET, "/health", None).await.is_ok());
     server.stop().await;
@@ -44,7 +44,7 @@ async fn a_call_on_a_closed_connection_ends() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_meanwhile_is_not_used_again() {
-    let node = Node::Follower(follower(1));
+    let node = Node::follower(follower(1));
     let mut server = Server::start(node.clone(), ServerConfig::default()).await;
     let client = Client::new(server.url());
     for _ in 0..5 {

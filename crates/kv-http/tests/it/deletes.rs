@@ -67,7 +67,7 @@ async fn a_key_that_is_only_pending_is_deleted_behind_the_write() {
 #[tokio::test]
 async fn a_delete_waits_for_the_start_and_is_decided_after_it() {
     let (up, _node) = serve_follower(1).await;
-    let mut down = Server::start(Node::Follower(follower(2)), ServerConfig::default()).await;
+    let mut down = Server::start(Node::follower(follower(2)), ServerConfig::default()).await;
     down.stop().await;
     let setup = Setup {
         leader: LeaderConfig::new(Quorum::new(2, 1).unwrap()),
@@ -84,7 +84,7 @@ async fn a_delete_waits_for_the_start_and_is_decided_after_it() {
     let mut waiting = Raw::open(leader.address).await;
     waiting.send(&request("DELETE", "/kv/k", &[], None)).await;
     assert!(!waiting.answers_within(Duration::from_millis(100)).await);
-    down.start_again(Node::Follower(follower(2)));
+    down.start_again(Node::follower(follower(2)));
     assert_eq!(waiting.reply().await.json(), json!({ "key": "k", "deleted": false }));
     assert_eq!(get(leader.address, "/status").await.json()["versions"]["assigned"], 0);
 }

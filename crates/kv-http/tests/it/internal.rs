@@ -138,7 +138,7 @@ async fn a_refusal_has_its_own_status_code_and_facts() {
 #[tokio::test]
 async fn batches_have_a_limit_and_leaders_take_none() {
     let config = ServerConfig { batch_bytes_max: 1000, ..ServerConfig::default() };
-    let server = Server::start(Node::Follower(follower(1)), config).await;
+    let server = Server::start(Node::follower(follower(1)), config).await;
     let mut announced = Raw::open(server.address).await;
     announced.send(&request("POST", wire::APPEND_PATH, &[TYPE[0], ("Content-Length", "1001")], None)).await;
     assert_refused(&announced.reply().await, 413, "too_large");

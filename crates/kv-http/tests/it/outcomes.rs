@@ -137,7 +137,7 @@ async fn silent_followers_cost_a_write_no_more_than_its_own_time() {
 #[tokio::test]
 async fn a_leader_that_waits_for_a_follower_says_for_whom() {
     let (up, _node) = serve_follower(1).await;
-    let mut down = Server::start(Node::Follower(follower(2)), ServerConfig::default()).await;
+    let mut down = Server::start(Node::follower(follower(2)), ServerConfig::default()).await;
     down.stop().await;
     let setup = Setup {
         leader: LeaderConfig::new(Quorum::new(2, 1).unwrap()),
@@ -159,7 +159,7 @@ async fn a_leader_that_waits_for_a_follower_says_for_whom() {
     // A write that arrives while the leader waits is served when the waiting is over.
     let mut patient = Raw::open(leader.address).await;
     patient.send(&put_request("k", "patient")).await;
-    down.start_again(Node::Follower(follower(3)));
+    down.start_again(Node::follower(follower(3)));
     assert_eq!(patient.reply().await.status, 200);
     assert_eq!((handle.phase(), handle.versions().0), (Phase::Serving, 1));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{Command, Key, Version};
-use kv_http::{LeaderNode, Node, ServerConfig};
+use kv_http::{Node, ServerConfig};
 use kv_replication::engine::FollowerHandle;
 use kv_replication::{Append, Claim, Group, Head, Request, Stage};
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ async fn decoy(cluster: &Cluster, id: u64, entries: &[(Version, &str, &str)]) ->
 /// The cluster's leader behind another port, where these are its followers.
 async fn with_followers(cluster: &Cluster, followers: &[SocketAddr]) -> Server {
     let peers = followers.iter().copied().map(node_address);
-    let node = LeaderNode::new(cluster.handle.clone(), PATIENCE, peers);
-    Server::start(Node::Leader(node), ServerConfig::default()).await
+    let node = Node::leader(cluster.handle.clone(), PATIENCE, peers);
+    Server::start(node, ServerConfig::default()).await
 }
 
 fn problem_of(body: &Value, node: &str) -> String {
@@ -73,7 +73,7 @@ async fn different_nodes_are_shown_with_what_they_hold() {
         assert_eq!(cluster.put(key, value).await.status, 200);
     }
     let others = decoy(&cluster, 9, &[(1, "a", "1"), (2, "b", "two"), (3, "e", "3"), (4, "d", "4")]).await;
-    let decoy = Server::start(Node::Follower(others), ServerConfig::default()).await;
+    let decoy = Server::start(Node::follower(others), ServerConfig::default()).await;
     let server = with_followers(&cluster, &[cluster.followers[0].address, decoy.address]).await;
     let reply = get(server.address, "/parity?timeout_ms=30000").await;
     let body = reply.json();
@@ -112,7 +112,7 @@ async fn of_many_differences_the_first_are_named() {
     }
     let entries: Vec<_> = (1..).zip(&keys).map(|(version, key)| (version, key.as_str(), "w")).collect();
     let decoy =
-        Server::start(Node::Follower(decoy(&cluster, 9, &entries).await), ServerConfig::default()).await;
+        Server::start(Node::follower(decoy(&cluster, 9, &entries).await), ServerConfig::default()).await;
     let server = with_followers(&cluster, &[decoy.address]).await;
     let body = get(server.address, "/parity?timeout_ms=30000").await.json();
     let differences = body["differences"].as_array().unwrap();

@@ -236,7 +236,7 @@ async fn linearizable_reads_are_not_pretended() {
 #[tokio::test]
 async fn a_leader_that_starts_answers_no_reads() {
     let (up, _node) = serve_follower(1).await;
-    let mut down = Server::start(Node::Follower(follower(2)), ServerConfig::default()).await;
+    let mut down = Server::start(Node::follower(follower(2)), ServerConfig::default()).await;
     down.stop().await;
     let setup = Setup {
         leader: LeaderConfig::new(Quorum::new(2, 1).unwrap()),
@@ -252,7 +252,7 @@ async fn a_leader_that_starts_answers_no_reads() {
         assert_eq!(reply.json().get("outcome"), None, "it is no write");
     }
     assert_eq!(get(leader.address, "/readyz?sync&timeout_ms=60").await.status, 503);
-    down.start_again(Node::Follower(follower(2)));
+    down.start_again(Node::follower(follower(2)));
     assert_eq!(get(leader.address, "/readyz?sync&timeout_ms=30000").await.status, 200);
     assert_eq!(get(leader.address, "/kv/k").await.status, 404);
 }

@@ -192,7 +192,7 @@ async fn a_reset_that_is_switched_off_is_refused_and_empties_nothing() {
 #[tokio::test]
 async fn a_reset_follower_that_nobody_has_claimed_is_simply_empty() {
     let config = ServerConfig::default();
-    let server = Server::start(Node::Follower(follower(1)), config).await;
+    let server = Server::start(Node::follower(follower(1)), config).await;
     let body = json!({ "key": "k", "value": "v", "version": 7 });
     assert_eq!(post_json(server.address, "/replicate", &body).await.status, 200);
     let mut connection = Raw::open(server.address).await;

@@ -21,7 +21,7 @@ impl Harness for OverHttp {
     async fn start(followers: Vec<FollowerHandle>) -> Self {
         let mut servers = Vec::new();
         for follower in &followers {
-            servers.push(Server::start(Node::Follower(follower.clone()), ServerConfig::default()).await);
+            servers.push(Server::start(Node::follower(follower.clone()), ServerConfig::default()).await);
         }
         let transport = PeerTransport::new(servers.iter().map(Server::url));
         Self { followers, servers, transport }
@@ -39,7 +39,7 @@ impl Harness for OverHttp {
 
     async fn heal(&mut self, follower: usize) {
         if let (Some(server), Some(node)) = (self.servers.get_mut(follower), self.followers.get(follower)) {
-            server.start_again(Node::Follower(node.clone()));
+            server.start_again(Node::follower(node.clone()));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
 use kv_core::NodeId;
-use kv_http::{Client, LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_http::{Client, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use kv_replication::{ClusterId, DelayLaw, FollowerConfig, LeaderConfig, Quorum};
 use serde_json::Value;
@@ -114,7 +114,7 @@ impl Servers {
             let mut followers = Vec::new();
             for id in 1..=quorum.followers() as u64 {
                 let follower = FollowerHandle::new(NodeId(id), FollowerConfig::default());
-                followers.push(listen(Node::Follower(follower)).await);
+                followers.push(listen(Node::follower(follower)).await);
             }
             let config = LeaderConfig { delays, ..LeaderConfig::new(quorum) };
             let transport = PeerTransport::new(followers.iter().map(|url| url.parse().unwrap()));
@@ -122,7 +122,7 @@ impl Servers {
             let write_timeout = Duration::from_secs(30);
             let peers = followers.iter().map(String::as_str).chain(others.iter().copied());
             let peers: Vec<_> = peers.map(|url| url.parse().unwrap()).collect();
-            (listen(Node::Leader(LeaderNode::new(handle, write_timeout, peers))).await, followers)
+            (listen(Node::leader(handle, write_timeout, peers)).await, followers)
         });
         Self { leader, followers, runtime }
     }

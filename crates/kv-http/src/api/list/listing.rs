@@ -14,13 +14,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use kv_core::Version;
-use kv_replication::engine::{Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
+use kv_replication::engine::{Node, Page, PageSize, Position, Range, Read, ReadError, Seen, Want};
 use serde::Serialize;
 
 use crate::api::read::Shown;
 use crate::error::ApiError;
 use crate::json::{append_json, text};
-use crate::node::Node;
 use crate::query::Query;
 use crate::reply::{Aborted, Frames};
 
@@ -208,7 +207,7 @@ mod tests {
             follower.adopt(&command.into_entry(Epoch::ZERO, version)).await.unwrap();
         }
         let want = Want { level: Level::Local, min_version: 0, timeout: Duration::from_secs(30) };
-        let source = Source { node: Node::Follower(follower), want };
+        let source = Source { node: follower.into(), want };
         let (listing, _) = Listing::begin(source, &Query::default(), Shape::Keys).await.unwrap();
         listing
     }

@@ -26,7 +26,7 @@ pub(super) async fn list(service: &Service, head: &Parts, shape: Shape) -> Answe
     if query.consistency == Consistency::Linearizable {
         return Err(ApiError::parameter(CONSISTENCY, "linearizable reads are of single keys"));
     }
-    let source = Source { node: service.node.clone(), want };
+    let source = Source { node: service.node.engine().clone(), want };
     let (mut listing, position) = Listing::begin(source, &query, shape).await?;
     let link = listing.next.as_deref().filter(|_| shape == Shape::Items).map(|after| link(&query, after));
     let first = listing.write_frame()?;

@@ -61,7 +61,7 @@ struct NodeView {
 }
 
 pub(super) async fn parity(service: &Service, head: &Parts) -> Answer {
-    let leader = service.node.leader("")?;
+    let leader = service.node.as_leader("")?;
     let query = Query::parse(head.uri.query(), &[TIMEOUT])?;
     let _turn =
         leader.comparisons.try_acquire().map_err(|_| ApiError::Overloaded { limit: "comparisons_max" })?;

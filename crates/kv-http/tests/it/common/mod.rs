@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kv_core::NodeId;
-use kv_http::{Address, LeaderNode, Node, PeerTransport, ServerConfig, serve};
+use kv_http::{Address, Node, PeerTransport, ServerConfig, serve};
 use kv_replication::engine::{FollowerHandle, LeaderHandle};
 use kv_replication::{ClusterId, FollowerConfig, LeaderConfig, LinkState, Phase, Quorum};
 use serde_json::Value;
@@ -121,7 +121,7 @@ pub fn follower(id: u64) -> FollowerHandle {
 /// A follower with its server.
 pub async fn serve_follower(id: u64) -> (Server, FollowerHandle) {
     let node = follower(id);
-    (Server::start(Node::Follower(node.clone()), ServerConfig::default()).await, node)
+    (Server::start(Node::follower(node.clone()), ServerConfig::default()).await, node)
 }
 
 /// What a test may change before its cluster starts.
@@ -161,7 +161,7 @@ impl Cluster {
         let (mut followers, mut nodes, mut gates) = (Vec::new(), Vec::new(), Vec::new());
         for id in 1..=count as u64 {
             let node = follower(id);
-            followers.push(Server::start(Node::Follower(node.clone()), setup.server.clone()).await);
+            followers.push(Server::start(Node::follower(node.clone()), setup.server.clone()).await);
             nodes.push(node);
         }
         let mut addresses: Vec<_> = followers.iter().map(|server| server.address).collect();
@@ -186,7 +186,7 @@ impl Cluster {
 
     /// Starts a follower again, on its old port.
     pub fn restart(&mut self, index: usize) {
-        self.followers[index].start_again(Node::Follower(self.nodes[index].clone()));
+        self.followers[index].start_again(Node::follower(self.nodes[index].clone()));
     }
 
     /// Waits until the leader sees exactly `count` followers.
@@ -223,6 +223,6 @@ pub async fn lead(setup: Setup, addresses: &[SocketAddr]) -> (Server, LeaderHand
     let transport = PeerTransport::new(addresses.iter().copied().map(node_address));
     let handle = LeaderHandle::spawn(LEADER_ID, CLUSTER, setup.leader, transport).unwrap();
     let peers = addresses.iter().copied().map(node_address);
-    let node = LeaderNode::new(handle.clone(), setup.write_timeout, peers);
-    (Server::start(Node::Leader(node), setup.server).await, handle)
+    let node = Node::leader(handle.clone(), setup.write_timeout, peers);
+    (Server::start(node, setup.server).await, handle)
 }

@@ -15,7 +15,7 @@ use crate::protocol::range_set::RangeSet;
 use crate::testing::planted::Bug;
 
 /// Makes a node's number another one: see [`Bug::NodeCountedTwice`].
-const OTHER_NODE: u64 = 1 << 63;
+const OTHER_NODE: u64 = 0x8000_0000_0000_0000;
 
 /// The mistake of a run, and what it has to remember.
 #[derive(Debug)]
