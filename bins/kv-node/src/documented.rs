@@ -10,9 +10,12 @@ use crate::pages;
 use crate::settings::{ALL, Readers, Setting};
 
 /// Names in capitals that are no variables of a node: they belong to tests, to the code, or to HTTP.
-const OTHER_NAMES: [&str; 9] = [
+const OTHER_NAMES: [&str; 12] = [
+    "CAUGHT",
     "KV_CRASH_ROUNDS",
+    "KV_SIM_BUG",
     "KV_SIM_FIRST",
+    "KV_SIM_SEED",
     "KV_SIM_SEEDS",
     "UPDATE_GOLDEN",
     "WAITERS_MAX",

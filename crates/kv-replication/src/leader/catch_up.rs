@@ -15,6 +15,7 @@ use crate::protocol::time::Time;
 impl Leader {
     /// The follower has promised the leader's epoch, or lacks something that it did not lack before: it gets that.
     pub(super) fn begin(&mut self, now: Time, follower: FollowerIndex) {
+        let base = self.replication.mark(); // a snapshot shows all that is committed now, and more later
         let answer = self.links[follower].take_answer();
         if let Some(answer) = &answer {
             if let Err(error) = self.check_answer(answer) {
@@ -32,7 +33,7 @@ impl Leader {
         let link = &mut self.links[follower];
         let log = self.replication.log();
         if link.progress().is_behind(log) || link.transfer().is_some() {
-            link.become_installing(self.replication.mark());
+            link.become_installing(base);
         } else {
             link.become_streaming(log);
         }
