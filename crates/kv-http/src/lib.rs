@@ -5,7 +5,7 @@
 //! api/      route: path and method · write · read · list/ · status · parity/ · backup
 //!           report: what else the report has · internal: what a leader asks
 //!           service: what every handler is given
-//! node      leader or follower, told apart here alone
+//! node      what HTTP adds to a node of either role
 //! request   the key, the body and the value of a request, parsed once
 //! error/    mod: every refusal · status: the status of each · response: how a client sees it
 //! reply     an answer's body and headers · peer: a leader's side of replication

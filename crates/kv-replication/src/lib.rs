@@ -3,13 +3,17 @@
 //! The rules live in two machines without I/O: [`Leader`] and [`Follower`]. Time and randomness are
 //! arguments, so that a test, a simulator and production run the very same code. Around them:
 //!
-//! * [`Quorum`]: N followers of which W must acknowledge. [`RangeSet`]: what a node holds.
+//! * [`Quorum`]: N followers of which W must acknowledge. [`FollowerSet`]: some of them.
+//! * [`RangeSet`]: what a node holds.
 //! * [`DelayLaw`] and [`DelayLine`]: the simulated network delay, per entry and per follower.
 //! * [`Request`] and [`Reply`]: what travels.
 //! * [`Transport`]: how it travels; [`MemoryTransport`] for one process, HTTP in another crate.
 //!   Every implementation passes the suite in `conformance` (a feature of that name).
 //! * [`Record`] and [`Image`]: what a durable node writes down, and what that amounts to; `Storage`: where.
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
+//!
+//! The files are in rooms: `protocol` (what leader and follower share), `durable`, `leader`, `follower`, `engine`
+//! and `testing`. Each opens with a page of its own, and imports only those before it.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {

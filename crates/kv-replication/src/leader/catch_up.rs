@@ -95,7 +95,7 @@ impl Leader {
     /// state may rely on that. Whatever was lacking until now may be there.
     pub(super) fn hear_for_rebuilds(&mut self, now: Time, follower: FollowerIndex, attempt: AttemptId) {
         let is_voter = self.links[follower].is_voter();
-        for (other, link) in self.links.iter_mut() {
+        for (other, link) in self.links.iter_mut().filter(|(_, link)| link.is_rebuilding()) {
             if is_voter && other != follower {
                 link.hear(follower, attempt);
             }

@@ -8,7 +8,6 @@ use super::links::attempt::Asked;
 use super::links::status::LinkState;
 use super::machine::Leader;
 use super::output::Output;
-use super::phase::Phase;
 use super::start::leadership::Start;
 use crate::follower::snapshot::fill;
 use crate::protocol::follower_set::FollowerIndex;
@@ -21,33 +20,58 @@ impl Leader {
     pub(super) fn poll_link(&mut self, now: Time, follower: FollowerIndex) {
         let link = &mut self.links[follower];
         link.progress_mut().release_due(now);
-        let is_idle = link.is_idle();
-        match (link.state(), self.leadership.phase()) {
-            (_, Phase::Deposed { .. }) => {}
-            (LinkState::Down { retry_at }, _) if retry_at <= now => {
-                self.links[follower].become_probing();
-                self.probe(now, follower);
+        if self.leadership.deposed_by().is_some() {
+            return;
+        }
+        match link.state() {
+            LinkState::Streaming => {
+                if link.in_flight() < self.config.limits.requests_in_flight_max {
+                    self.stream(now, follower);
+                }
             }
-            (LinkState::Waiting | LinkState::Claiming, _) if self.wants_promise(follower) => {
-                self.prepare(now, follower);
+            LinkState::Full => {
+                if link.is_mark_due(now) {
+                    self.append(now, follower, Vec::new(), RangeSet::new());
+                }
             }
-            (LinkState::Claiming, Phase::Pulling) if is_idle => self.pull(now, follower),
-            // What it said may be old news.
-            (LinkState::Waiting, _) if self.links[follower].is_probe_due(now) => self.probe(now, follower),
-            (LinkState::Claiming, _) if is_idle && self.leadership.has_recovered() => {
-                self.begin(now, follower);
-                self.poll_link(now, follower);
+            LinkState::Installing => {
+                if link.is_idle() {
+                    self.install(now, follower);
+                }
             }
-            (LinkState::Installing, _) if is_idle => self.install(now, follower),
-            (LinkState::Full, _) if self.links[follower].is_mark_due(now) => {
-                self.append(now, follower, Vec::new(), RangeSet::new());
+            LinkState::Down { retry_at } => {
+                if retry_at <= now {
+                    link.become_probing();
+                    self.probe(now, follower);
+                }
             }
-            (LinkState::Streaming, _)
-                if self.links[follower].in_flight() < self.config.limits.requests_in_flight_max =>
-            {
-                self.stream(now, follower);
-            }
-            _ => {}
+            LinkState::Probing => {}
+            LinkState::Waiting => self.poll_waiting(now, follower),
+            LinkState::Claiming => self.poll_preparing(now, follower),
+        }
+    }
+
+    /// What goes to a follower that has answered, and waits.
+    fn poll_waiting(&mut self, now: Time, follower: FollowerIndex) {
+        if self.wants_promise(follower) {
+            self.prepare(now, follower);
+        } else if self.links[follower].is_probe_due(now) {
+            self.probe(now, follower); // what it said may be old news
+        }
+    }
+
+    /// What goes to a follower that is asked for its promise, or has given it.
+    fn poll_preparing(&mut self, now: Time, follower: FollowerIndex) {
+        if !self.links[follower].is_idle() {
+            return;
+        }
+        if self.wants_promise(follower) {
+            self.prepare(now, follower);
+        } else if let Some(Start::Fetching(_)) = self.leadership.start() {
+            self.pull(now, follower);
+        } else if self.leadership.has_recovered() {
+            self.begin(now, follower);
+            self.poll_link(now, follower);
         }
     }
 

@@ -129,7 +129,7 @@ impl Leader {
 
     fn cut_log(&mut self) {
         let links = &self.links;
-        self.replication.cut(&self.config, |version| links.iter().any(|(_, link)| link.needs(version)));
+        self.replication.cut_log(&self.config, |version| links.iter().any(|(_, link)| link.needs(version)));
     }
 
     /// What a new write would meet now.

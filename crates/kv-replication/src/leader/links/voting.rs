@@ -59,6 +59,11 @@ impl Voting {
         self.has_lost
     }
 
+    /// It is on its way back to a vote.
+    pub(super) fn is_rebuilding(&self) -> bool {
+        matches!(self.vote, Vote::Rebuilding { .. })
+    }
+
     /// It is to be told that it is a voter from now on.
     pub(super) fn is_granted(&self) -> bool {
         matches!(self.vote, Vote::Rebuilding { granted: true, .. })

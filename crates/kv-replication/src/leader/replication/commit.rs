@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use kv_core::{Entry, Key, Store, Version};
 
+use super::cut::cut;
 use super::log::{Log, Slot, Waiter};
+use crate::config::LeaderConfig;
 use crate::leader::ids::WriteId;
 use crate::leader::output::Committed;
 use crate::protocol::follower_set::{FollowerIndex, FollowerSet};
@@ -19,9 +21,9 @@ pub(in crate::leader) struct Replication {
     quorum: Quorum,
     /// What a commit needs of each older configuration; empty unless the leader's own is on its way in.
     joint: Vec<Need>,
-    pub(super) log: Log,
+    log: Log,
     /// More of it may leave than has left so far.
-    pub(super) is_cut_short: bool,
+    is_cut_short: bool,
     /// Committed entries only.
     store: Store,
     /// Everything up to here is committed.
@@ -166,6 +168,16 @@ impl Replication {
         self.log.get_mut(version).map_or((0, write), |slot| {
             (slot.acks().len(), slot.take_waiter().map_or(write, |waiter| waiter.acks))
         })
+    }
+
+    /// Lets entries go that the log need not keep; see [`cut`].
+    pub(in crate::leader) fn cut_log(&mut self, config: &LeaderConfig, is_needed: impl Fn(Version) -> bool) {
+        self.is_cut_short = cut(&mut self.log, self.mark, config, is_needed);
+    }
+
+    /// The last cut has stopped before its end.
+    pub(in crate::leader) fn is_cut_short(&self) -> bool {
+        self.is_cut_short
     }
 
     /// The log of a new epoch, above the same state.

@@ -155,6 +155,11 @@ impl Link {
         self.voting.has_lost_state()
     }
 
+    /// It has lost its state, and is on its way back to a vote.
+    pub(in crate::leader) fn is_rebuilding(&self) -> bool {
+        self.voting.is_rebuilding()
+    }
+
     /// It says whether it is a voter. True if it has become one just now.
     pub(in crate::leader) fn note_vote(&mut self, counts: bool) -> bool {
         self.voting.note(counts)
