@@ -1,8 +1,9 @@
 //! Snapshots: taken in chunk by chunk, and handed over the same way.
 
-use kv_core::{Entry, Epoch, Store, Version};
+use kv_core::{Epoch, Store, Version};
 
 use crate::follower::content::Content;
+use crate::protocol::chunk::fill;
 use crate::protocol::message::{Chunk, Install, Part, Refusal};
 
 /// The most that one chunk holds.
@@ -70,24 +71,6 @@ pub(super) fn hand_over(content: &Content, part: &Part) -> Chunk {
     };
     let mark = content.mark();
     Chunk { mark, through: mark.max(content.whole_from()), entries, done }
-}
-
-/// Fills a chunk; whether everything has found room.
-pub(crate) fn fill<'a>(
-    chunk: &mut Vec<Entry>,
-    entries: impl Iterator<Item = &'a Entry>,
-    entries_max: usize,
-    bytes_max: usize,
-) -> bool {
-    let mut bytes = 0;
-    for entry in entries {
-        bytes += entry.frame().len();
-        if chunk.len() == entries_max || (bytes > bytes_max && !chunk.is_empty()) {
-            return false;
-        }
-        chunk.push(entry.clone());
-    }
-    true
 }
 
 #[cfg(test)]

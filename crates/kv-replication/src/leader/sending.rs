@@ -9,7 +9,7 @@ use super::links::status::LinkState;
 use super::machine::Leader;
 use super::output::Output;
 use super::start::leadership::Start;
-use crate::follower::snapshot::fill;
+use crate::protocol::chunk::fill;
 use crate::protocol::follower_set::FollowerIndex;
 use crate::protocol::message::{Append, Claim, Head, Install, Part, Pull, Request};
 use crate::protocol::range_set::RangeSet;

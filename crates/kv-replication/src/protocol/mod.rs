@@ -1,5 +1,6 @@
 //! The words that leaders and followers share: messages, quorums, sets, time and simulated delay.
 
+pub(crate) mod chunk;
 pub(crate) mod delay;
 pub(crate) mod follower_set;
 pub(crate) mod group;
