@@ -75,7 +75,7 @@ pub(super) fn hand_over(content: &Content, part: &Part) -> Chunk {
 
 #[cfg(test)]
 mod tests {
-    use kv_core::{Command, Key, NodeId};
+    use kv_core::{Command, Entry, Key, NodeId};
 
     use super::*;
     use crate::protocol::message::{ClusterId, Head, Identity};
