@@ -141,17 +141,11 @@ async fn until_level(service: &Service, query: &Query) -> bool {
 type Condition = (&'static str, Option<String>);
 
 fn leader_conditions(status: &LeaderStatus) -> Vec<Condition> {
-    let serving = match (status.phase, &status.problem) {
-        (Phase::Serving, _) => None,
-        (Phase::Deposed { by }, _) => Some(format!("another leader has taken over with epoch {by}")),
-        (_, Some(problem)) => Some(problem.to_string()),
-        (_, None) => Some("the leader starts".to_owned()),
-    };
     let up = |link: &&LinkStatus| link.counts && link.state == LinkState::Streaming;
     let (up, needed) = (status.links.iter().filter(up).count(), status.write_quorum);
     let quorum = (up < needed).then(|| format!("{up} of the {needed} followers that a write needs are up"));
     let disk = status.disk_full.then(|| "full: no writes until there is space again".to_owned());
-    vec![("recovered", serving), ("quorum", quorum), ("disk", disk)]
+    vec![("recovered", status.obstacle()), ("quorum", quorum), ("disk", disk)]
 }
 
 fn follower_conditions(status: &FollowerStatus, config: &ServerConfig) -> Vec<Condition> {
@@ -187,10 +181,7 @@ fn leader_view(status: LeaderStatus) -> LeaderView {
             Phase::Serving => "serving",
             Phase::Deposed { .. } => "deposed",
         },
-        problem: match status.phase {
-            Phase::Deposed { by } => Some(format!("another leader has taken over with epoch {by}")),
-            _ => status.problem.map(|problem| problem.to_string()),
-        },
+        problem: status.obstacle(),
         versions: Versions { assigned: Some(status.assigned), committed: mark, watermark: status.assigned },
         durable: status.durable,
         disk_full: status.disk_full,

@@ -66,3 +66,6 @@ mod starting;
 mod status;
 mod writes;
 mod writing;
+
+#[cfg(test)]
+mod tests;

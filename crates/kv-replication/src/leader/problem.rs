@@ -20,7 +20,7 @@ pub enum WriteError {
         required: usize,
     },
     /// Another leader has taken over.
-    #[error("another leader has taken over with epoch {by}")]
+    #[error("{}", taken_over(*by))]
     Deposed {
         /// Its epoch.
         by: Epoch,
@@ -73,7 +73,7 @@ pub enum ConfirmError {
         required: usize,
     },
     /// Another leader has taken over.
-    #[error("another leader has taken over with epoch {by}")]
+    #[error("{}", taken_over(*by))]
     Deposed {
         /// Its epoch.
         by: Epoch,
@@ -233,6 +233,11 @@ impl StartProblem {
             | Self::Adopting { .. } => false,
         }
     }
+}
+
+/// The sentence for a person, wherever it is needed: the leader has been deposed.
+pub(crate) fn taken_over(by: Epoch) -> String {
+    format!("another leader has taken over with epoch {by}")
 }
 
 fn numbers(indices: &[usize]) -> String {

@@ -100,10 +100,10 @@ async fn ask_all(leader: &LeaderNode, mark: Version, left: Duration) -> Vec<Resu
 
 fn leader_problem(leader: &LeaderNode) -> ApiError {
     let status = leader.handle.status();
-    let problem = match (status.phase, status.problem) {
-        (Phase::Deposed { by }, _) => format!("another leader has taken over with epoch {by}"),
-        (_, Some(problem)) => format!("the leader is not ready: {problem}"),
+    let problem = match (status.phase, status.obstacle()) {
         (_, None) => unsettled(status.assigned, status.mark),
+        (Phase::Deposed { .. }, Some(obstacle)) => obstacle,
+        (_, Some(obstacle)) => format!("the leader is not ready: {obstacle}"),
     };
     ApiError::CouldNotCompare { nodes: vec![NodeProblem { node: LEADER.to_owned(), problem }] }
 }

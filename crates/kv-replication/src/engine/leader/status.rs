@@ -8,7 +8,7 @@ use super::handle::LeaderHandle;
 use crate::leader::links::status::LinkStatus;
 use crate::leader::machine::Leader;
 use crate::leader::phase::Phase;
-use crate::leader::problem::StartProblem;
+use crate::leader::problem::{StartProblem, taken_over};
 use crate::protocol::message::ClusterId;
 
 /// A leader, for those who watch.
@@ -46,6 +46,18 @@ pub struct LeaderStatus {
     pub uptime: Duration,
     /// Its followers, by index.
     pub links: Vec<LinkStatus>,
+}
+
+impl LeaderStatus {
+    /// Why it does not lead, in a sentence for a person; none while it does.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        match self.phase {
+            Phase::Serving => None,
+            Phase::Deposed { by } => Some(taken_over(by)),
+            _ => self.problem.as_ref().map(StartProblem::to_string),
+        }
+    }
 }
 
 impl LeaderHandle {
