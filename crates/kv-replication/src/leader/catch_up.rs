@@ -60,8 +60,7 @@ impl Leader {
         }
         let is_current = answer.held.promised == self.leadership.epoch();
         let held = if is_current { answer.held.ranges.clone() } else { RangeSet::new() };
-        self.acknowledge(follower, held.iter());
-        self.note_vote(follower, answer.held.counts);
+        self.acknowledge(follower, answer.held.counts, held.iter());
     }
 
     /// The snapshot was outrun: the log has moved on beyond its base.
@@ -101,19 +100,6 @@ impl Leader {
             }
             link.try_grant_vote(now);
         }
-    }
-
-    /// The follower says whether it is a voter. All that a new voter has acknowledged so far counts from now on.
-    pub(super) fn note_vote(&mut self, follower: FollowerIndex, counts: bool) {
-        if !self.links[follower].note_vote(counts) {
-            return;
-        }
-        let acked = self.links[follower].progress().acked();
-        let uncommitted = self.replication.mark() + 1..=self.replication.log().last();
-        let versions: Vec<_> = uncommitted.filter(|version| acked.contains(*version)).collect();
-        self.replication.count_acks(follower, versions.into_iter());
-        self.after_acks();
-        self.tell(Event::Counted { follower: follower.get() });
     }
 
     /// The follower has said that its disk is full: it gets nothing but commit marks.

@@ -15,7 +15,7 @@
 //!
 //! What goes in and comes out: [`input`], [`output`], [`problem`] (why there is no success), [`phase`], [`ids`].
 //!
-//! Nine files let the parts work together. Each is a chapter of the leader's life, and the only one that
+//! Ten files let the parts work together. Each is a chapter of the leader's life, and the only one that
 //! handles its events:
 //!
 //! | file | chapter |
@@ -24,6 +24,7 @@
 //! | `writing` | a write arrives, gets a version, and is answered if time runs out |
 //! | `sending` | what goes to a follower next |
 //! | `replies` | what a follower says: the way of an acknowledgement, step by step |
+//! | `committing` | what acknowledgements, and the own disk, lead to: commits and answers |
 //! | `catch_up` | a follower gets what it lacks, and becomes a voter again |
 //! | `reading` | a linearizable read arrives, and is answered |
 //! | `starting` | a start: a path is found, promises are counted, followers are read |
@@ -35,7 +36,8 @@
 //! `writing` asks `Admission` whether the write gets a version. If it does, the entry goes to `OwnCopy` and into
 //! the log of `Replication`, and its version to every `Link`, which holds it back for the simulated delay.
 //! `sending` takes what is due, as one batch for each follower. The answer comes to `replies`, which passes it
-//! down: to the link, to `Replication`, which commits, to the write that is answered, and to the ballots.
+//! down: to the link, to `Replication`, which commits, to the write that is answered (both in `committing`), and to
+//! the ballots.
 //!
 //! # Rules
 //!
@@ -54,6 +56,7 @@ pub(crate) mod problem;
 
 mod ballot;
 mod catch_up;
+mod committing;
 mod own_copy;
 mod reading;
 mod reads;

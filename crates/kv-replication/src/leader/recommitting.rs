@@ -61,7 +61,7 @@ impl Leader {
         self.links.iter_mut().for_each(|(_, link)| link.start_log());
         self.replication.note_own_copy(self.own.held_through());
         self.replication.commit_tail();
-        self.after_acks();
+        self.settle();
         self.try_serve(now);
     }
 

@@ -1,16 +1,16 @@
 //! What the followers say: the way of every answer, and of an acknowledgement above all.
 //!
-//! An acknowledgement goes through each room once, and downwards, in this order:
+//! An acknowledgement goes from room to room, downwards, in this order:
 //!
 //! 1. its **link**: it is well, has room or has none;
-//! 2. **replication**: what it holds is counted, and may commit;
-//! 3. the **writes** that this answers;
-//! 4. the **ballots** that hear it: the adoption of a configuration, its own vote, reads, rebuilds of others.
-//!    They come after the commits, so that a read which they confirm sees those;
-//! 5. what its link does **next**;
-//! 6. the **start**, if it has waited for this, and writes that have waited for followers.
+//! 2. `acknowledge`: its vote, its progress, then **replication**, which counts and may commit, then the **writes**
+//!    that this answers;
+//! 3. the **ballots** that hear it: the adoption of a configuration, reads, rebuilds of other followers. They come
+//!    after the commits, so that a read which they confirm sees those;
+//! 4. what its link does **next**;
+//! 5. the **start**, if it has waited for this, and writes that have waited for followers (`go_on`).
 
-use kv_core::{Epoch, Version};
+use kv_core::Epoch;
 
 use super::ids::AttemptId;
 use super::links::attempt::{Asked, Attempt};
@@ -74,7 +74,7 @@ impl Leader {
         }
         self.note_success(follower);
         self.links[follower].progress_mut().lift_limit();
-        self.acknowledge(follower, versions.iter().chain(held.ranges.iter()));
+        self.acknowledge(follower, held.counts, versions.iter().chain(held.ranges.iter()));
         self.leadership.note_appended(follower, attempt);
         self.hear(now, ack);
         if !held.disk_full && self.links[follower].state() == LinkState::Full {
@@ -84,17 +84,17 @@ impl Leader {
     }
 
     /// A chunk of a snapshot has arrived. With the last one, or if the follower says that it has all of it
-    /// already, the tail follows; that comes before the ballots, since a vote is granted to a follower only.
+    /// already, the tail follows; that comes before the ballots, since a vote is granted to one that follows.
     fn on_installed(&mut self, now: Time, ack: &Acknowledgement<'_>, after: Option<String>, last: bool) {
         let &Acknowledgement { follower, held, .. } = ack;
-        if let Some(base) = self.links[follower].transfer().map(|transfer| transfer.base) {
-            if last || held.ranges.watermark() >= base {
-                self.links[follower].end_transfer();
-                self.acknowledge(follower, held.ranges.iter());
-                self.begin(now, follower);
-            } else {
-                self.links[follower].advance_transfer(after);
-            }
+        let base = self.links[follower].transfer().map(|transfer| transfer.base);
+        if base.is_some_and(|base| last || held.ranges.watermark() >= base) {
+            self.links[follower].end_transfer();
+            self.acknowledge(follower, held.counts, held.ranges.iter());
+            self.begin(now, follower);
+        } else {
+            self.links[follower].advance_transfer(after);
+            self.acknowledge(follower, held.counts, std::iter::empty());
         }
         if held.disk_full {
             self.hold_back(now, follower);
@@ -102,39 +102,9 @@ impl Leader {
         self.hear(now, ack);
     }
 
-    /// The follower holds these versions under the leader's epoch. They count at once if it is a voter.
-    pub(super) fn acknowledge(
-        &mut self,
-        follower: FollowerIndex,
-        held: impl Iterator<Item = std::ops::RangeInclusive<Version>>,
-    ) {
-        let log = self.replication.log();
-        let (first, last) = (log.first(), log.last());
-        let link = &mut self.links[follower];
-        for range in held {
-            let news = link.progress_mut().acknowledge(*range.start()..=(*range.end()).min(last));
-            if link.is_voter() {
-                let in_log = news.into_iter().flat_map(|gap| (*gap.start()).max(first)..=*gap.end());
-                self.replication.count_acks(follower, in_log);
-            }
-        }
-        self.after_acks();
-        self.links[follower].note_lag(self.replication.mark(), self.now);
-    }
-
-    /// Everything that was to be counted is: the commit index moves, and the writes that this decides are answered.
-    pub(super) fn after_acks(&mut self) {
-        self.advance_mark();
-        while let Some((id, committed)) = self.replication.poll_decided() {
-            self.writes.remove(id);
-            self.answer(id, Ok(committed));
-        }
-    }
-
-    /// Whoever has asked who still follows this leader hears the answer.
+    /// Those who wait for a voter's answer hear it.
     fn hear(&mut self, now: Time, ack: &Acknowledgement<'_>) {
-        let &Acknowledgement { follower, attempt, held } = ack;
-        self.note_vote(follower, held.counts);
+        let &Acknowledgement { follower, attempt, .. } = ack;
         if self.links[follower].is_voter() {
             self.hear_for_reads(now, follower, attempt);
         }

@@ -1,6 +1,6 @@
-//! A write from its arrival to its answer, but for the acknowledgements: those are in `replies`.
+//! A write from its arrival to its version, and its answer if time runs out. `committing` has what comes between.
 
-use super::ids::{PersistId, WriteId};
+use super::ids::WriteId;
 use super::links::health::Health;
 use super::machine::Leader;
 use super::output::{Committed, Event, Output};
@@ -87,21 +87,6 @@ impl Leader {
         self.outputs.push_back(Output::Answer { id, result });
     }
 
-    /// Moves the commit index, and lets go what the log need not keep.
-    pub(super) fn advance_mark(&mut self) {
-        if self.replication.advance_mark() || self.replication.is_cut_short() {
-            self.cut_log();
-        }
-    }
-
-    /// Its own copy of everything up to this batch is durable.
-    pub(super) fn on_persisted(&mut self, now: Time, id: PersistId) {
-        self.own.note_durable(id);
-        self.replication.note_own_copy(self.own.held_through());
-        self.after_acks();
-        self.go_on(now);
-    }
-
     /// Its own disk has run full, or has space again.
     pub(super) fn on_own_disk(&mut self, now: Time, full: bool) {
         if self.own.set_full(full) {
@@ -123,13 +108,8 @@ impl Leader {
             link.progress_mut().enqueue(version, due);
         }
         self.replication.commit_if_held(version);
-        self.after_acks();
+        self.settle();
         self.cut_log();
-    }
-
-    fn cut_log(&mut self) {
-        let links = &self.links;
-        self.replication.cut_log(&self.config, |version| links.iter().any(|(_, link)| link.needs(version)));
     }
 
     /// What a new write would meet now.
