@@ -3,7 +3,7 @@
 //! The rules live in two machines without I/O: [`Leader`] and [`Follower`]. Time and randomness are
 //! arguments, so that a test, a simulator and production run the very same code. Around them:
 //!
-//! * [`Quorum`]: N followers of which W must acknowledge. [`FollowerSet`]: some of them.
+//! * [`Quorum`]: N followers of which W must acknowledge.
 //! * [`RangeSet`]: what a node holds.
 //! * [`DelayLaw`] and [`DelayLine`]: the simulated network delay, per entry and per follower.
 //! * [`Request`] and [`Reply`]: what travels.
@@ -13,7 +13,8 @@
 //! * [`engine`] (feature `engine`): the tokio loop and the handles that an application uses.
 //!
 //! The files are in rooms: `protocol` (what leader and follower share), `durable`, `leader`, `follower`, `engine`
-//! and `testing`. Each opens with a page of its own, and imports only those before it.
+//! and `testing`. Each opens with a page of its own, and imports only those before it. The one exception is the
+//! macro of planted bugs: it stands in `testing`, and is nothing without the feature `simulator`.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
@@ -74,7 +75,6 @@ pub use leader::output::{Committed, Event, Output};
 pub use leader::phase::Phase;
 pub use leader::problem::{ConfirmError, StartProblem, WriteError};
 pub use protocol::delay::{DELAY_MAX, DelayLaw, DelayLine, InvalidDelays};
-pub use protocol::follower_set::{FollowerIndex, FollowerSet};
 pub use protocol::group::{GROUPS_MAX, Group};
 pub use protocol::message::{
     Answer, Append, Chunk, Claim, ClusterId, HELD_RANGES_MAX, Head, Held, Identity, Install, Part, Pull,

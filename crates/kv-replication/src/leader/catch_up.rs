@@ -16,7 +16,7 @@ impl Leader {
     /// The follower has promised the leader's epoch, or lacks something that it did not lack before: it gets that.
     pub(super) fn begin(&mut self, now: Time, follower: FollowerIndex) {
         let base = self.replication.mark(); // a snapshot shows all that is committed now, and more later
-        let answer = self.links[follower].take_answer();
+        let answer = self.links[follower].answer().cloned();
         if let Some(answer) = &answer {
             if let Err(error) = self.check_answer(answer) {
                 return self.link_failed(now, follower, error);

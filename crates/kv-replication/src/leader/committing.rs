@@ -23,18 +23,15 @@ impl Leader {
         let (first, last) = (log.first(), log.last());
         let link = &mut self.links[follower];
         let is_new_voter = link.note_vote(is_voter);
-        for range in held {
-            let news = link.progress_mut().acknowledge(*range.start()..=(*range.end()).min(last));
-            if is_voter && !is_new_voter {
-                let in_log = news.into_iter().flat_map(|gap| (*gap.start()).max(first)..=*gap.end());
-                self.replication.count_acks(follower, in_log);
-            }
-        }
+        let clipped = held.map(|range| *range.start()..=(*range.end()).min(last));
+        let news: Vec<_> = clipped.flat_map(|range| link.progress_mut().acknowledge(range)).collect();
         if is_new_voter {
-            let acked = link.progress().acked();
             let uncommitted = self.replication.mark() + 1..=last;
-            let versions: Vec<_> = uncommitted.filter(|version| acked.contains(*version)).collect();
-            self.replication.count_acks(follower, versions.into_iter());
+            let acked = link.progress().acked();
+            self.replication.count_acks(follower, uncommitted.filter(|version| acked.contains(*version)));
+        } else if is_voter {
+            let in_log = news.into_iter().flat_map(|gap| (*gap.start()).max(first)..=*gap.end());
+            self.replication.count_acks(follower, in_log);
         }
         self.settle();
         self.links[follower].note_lag(self.replication.mark(), self.now);

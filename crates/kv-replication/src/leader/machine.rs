@@ -18,7 +18,6 @@ use super::start::leadership::Leadership;
 use super::writes::open::{Wanted, Writes};
 use crate::config::LeaderConfig;
 use crate::durable::image::Image;
-use crate::durable::record::Meta;
 use crate::protocol::delay::stream;
 use crate::protocol::message::ClusterId;
 use crate::protocol::time::Time;
@@ -79,13 +78,14 @@ impl Leader {
     #[must_use]
     pub fn restart(image: Image, cluster: ClusterId, config: LeaderConfig) -> Self {
         let origin = Origin { drawn: cluster, cluster: image.meta.cluster, is_restored: image.is_restored() };
-        let (meta, replication) = restore(image, &config);
+        let (own, replication) = restore(image, &config);
+        let meta = own.meta();
         let epoch = Epoch { counter: 0, node: meta.identity.node };
         let mut leader = Self {
             jitter: stream(config.seed, JITTER_STREAM),
             links: Links::new(config.quorum.followers()),
             leadership: Leadership::new(epoch, meta.promised, config.group(Epoch::ZERO)),
-            own: OwnCopy::new(config.durable, meta, replication.log().last()),
+            own,
             config,
             origin,
             replication,
@@ -96,7 +96,6 @@ impl Leader {
             outputs: VecDeque::new(),
             next_attempt: 0,
         };
-        leader.replication.note_own_copy(leader.own.held_through());
         leader.go_on(Time::ZERO);
         leader
     }
@@ -174,8 +173,8 @@ impl Leader {
     }
 }
 
-/// What a disk knows: the small things, and the log with the state below it.
-fn restore(image: Image, config: &LeaderConfig) -> (Meta, Replication) {
+/// What a disk knows: the own copy, and the log with the state below it.
+fn restore(image: Image, config: &LeaderConfig) -> (OwnCopy, Replication) {
     let Image { meta, mark, store, whole_from, pending, mut recent, .. } = image;
     let limits = &config.limits;
     let mut bytes: usize = recent.iter().map(|entry| entry.frame().len()).sum();
@@ -193,5 +192,8 @@ fn restore(image: Image, config: &LeaderConfig) -> (Meta, Replication) {
         }
         log.push(entry, None);
     }
-    (meta, Replication::new(config.quorum, log, store, mark, mark.max(whole_from)))
+    let own = OwnCopy::new(config.durable, meta, log.last());
+    let newest = mark.max(whole_from);
+    let replication = Replication::new(config.quorum, log, store, mark, newest, own.held_through());
+    (own, replication)
 }

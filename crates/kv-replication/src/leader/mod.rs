@@ -1,7 +1,7 @@
 //! The leader's machine.
 //!
-//! [`Leader`](machine::Leader) is made of parts. A part has private fields, knows neither the leader nor
-//! another part, and gets what it needs as an argument:
+//! [`Leader`](machine::Leader) is made of parts. A part has private fields and does not know the leader. It gets
+//! what it needs of other parts as an argument, and changes none of them:
 //!
 //! | room | main type | what it answers |
 //! | --- | --- | --- |
@@ -43,7 +43,8 @@
 //!
 //! * A version is acknowledged by a voter only, under the leader's epoch only, and counts once.
 //! * Nothing is committed before the leader's own copy is as durable as promised: `Replication::holds`.
-//! * The state of a link, or of a start, changes by a method `become_…` of that type only.
+//! * The state of a link changes in `links/link/transitions` only, that of a start by a method `become_…` of
+//!   `Leadership` only.
 //! * Outputs leave in the order in which the machine decided them. So one input has one trace.
 
 pub(crate) mod ids;

@@ -5,7 +5,7 @@ use super::machine::Leader;
 use super::output::Event;
 use super::replication::log::Log;
 use super::start::build::{log_above, own_log_again};
-use super::start::fetch::Fetched;
+use super::start::fetch::{Fetched, State};
 use super::start::leadership::Start;
 use super::start::plan::RecoveryPath;
 use crate::protocol::follower_set::FollowerSet;
@@ -16,18 +16,21 @@ impl Leader {
     /// When losses are accepted, what the own disk has is no less than what a follower has.
     pub(super) fn add_own(&mut self, fetched: &mut Fetched) {
         self.replication.log().entries().for_each(|entry| fetched.add(entry));
-        if self.replication.mark() > fetched.mark {
-            (fetched.mark, fetched.through) = (self.replication.mark(), self.replication.newest_committed());
-            fetched.state = self.replication.take_store();
+        if self.replication.mark() > fetched.mark() {
+            fetched.set_state(self.take_own_state());
         }
     }
 
     /// A new history begins: with what the own disk has, which is nothing, or what was restored there.
     pub(super) fn build_from_own_state(&mut self, now: Time) {
-        let union = self.replication.tail().map(|entry| (entry.version(), entry.clone())).collect();
+        let tail: Vec<_> = self.replication.tail().cloned().collect();
+        let fetched = Fetched::of(self.take_own_state(), tail.into_iter());
+        self.build(now, fetched);
+    }
+
+    fn take_own_state(&mut self) -> State {
         let (mark, through) = (self.replication.mark(), self.replication.newest_committed());
-        let state = self.replication.take_store();
-        self.build(now, Fetched { mark, through, state, union });
+        State { mark, through, store: self.replication.take_store() }
     }
 
     /// The state and the log of the new epoch. What was there before is replaced, never merged.
@@ -35,15 +38,15 @@ impl Leader {
     /// Everything up to the commit index is in the state; it may show newer entries, which are committed too, up
     /// to `through`.
     pub(super) fn build(&mut self, now: Time, fetched: Fetched) {
-        let Fetched { mark, through, state, union } = fetched;
+        let (State { mark, through, store }, union) = fetched.into_parts();
         let through = through.max(mark);
         self.own.replace_state(mark, through, || {
-            state.scan("", None).map(|(_, item)| item.entry.clone()).collect()
+            store.scan("", None).map(|(_, item)| item.entry.clone()).collect()
         });
         self.own.start_log(mark);
         let log = log_above(mark, through, &union, self.leadership.epoch());
         log.entries().for_each(|entry| self.own.note_entry(entry));
-        self.replication.replace_state(state, mark, through);
+        self.replication.replace_state(store, mark, through);
         self.recommit(now, log);
     }
 

@@ -1,9 +1,9 @@
 //! What the followers say: the way of every answer, and of an acknowledgement above all.
 //!
-//! An acknowledgement goes from room to room, downwards, in this order:
+//! An acknowledgement is handed on in this order, and no step comes back to an earlier one:
 //!
 //! 1. its **link**: it is well, has room or has none;
-//! 2. `acknowledge`: its vote, its progress, then **replication**, which counts and may commit, then the **writes**
+//! 2. `acknowledge`: its vote and its progress, then **replication**, which counts and may commit, then the **writes**
 //!    that this answers;
 //! 3. the **ballots** that hear it: the adoption of a configuration, reads, rebuilds of other followers. They come
 //!    after the commits, so that a read which they confirm sees those;

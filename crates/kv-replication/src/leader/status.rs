@@ -10,8 +10,6 @@ use super::phase::Phase;
 use super::problem::StartProblem;
 use crate::config::LeaderConfig;
 use crate::durable::record::CheckpointHead;
-#[cfg(feature = "simulator")]
-use crate::protocol::follower_set::FollowerSet;
 use crate::protocol::message::ClusterId;
 
 impl Leader {
@@ -122,9 +120,9 @@ impl Leader {
         self.replication.log().first()
     }
 
-    /// What was committed since the last call, each with the followers that had acknowledged it.
+    /// What was committed since the last call.
     #[cfg(feature = "simulator")]
-    pub fn take_commits(&mut self) -> Vec<(Entry, FollowerSet)> {
+    pub fn take_commits(&mut self) -> Vec<Entry> {
         self.replication.take_commits()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{Command, Key, NodeId, Version};
+use kv_core::{Command, Epoch, Key, NodeId, Version};
 
 use super::ids::WriteId;
 use super::input::Input;
@@ -11,6 +11,8 @@ use super::output::Output;
 use super::phase::Phase;
 use super::problem::StartProblem;
 use crate::config::{FollowerConfig, LeaderConfig};
+use crate::durable::image::Image;
+use crate::durable::record::Record;
 use crate::follower::Follower;
 use crate::protocol::message::{ClusterId, Request};
 use crate::protocol::quorum::Quorum;
@@ -133,4 +135,17 @@ fn a_start_waits_for_space_on_its_own_disk_and_goes_on_by_itself() {
     lab.deliver(|_| true);
     assert_eq!((lab.leader.phase(), lab.leader.problem()), (Phase::Serving, None));
     assert_eq!(lab.leader.store().get("key").map(|item| item.version), Some(2));
+}
+
+/// With W = 0 the leader's own copy is enough for a commit; but whether its tail is one, only a start can say.
+#[test]
+fn nothing_is_committed_before_a_start_has_come_to_it() {
+    let mut image = Image::new(NodeId(9));
+    let epoch = Epoch { counter: 1, node: NodeId(9) };
+    let entry = Command::put(Key::parse("key").unwrap(), b"value").unwrap().into_entry(epoch, 1);
+    image.apply(Record::Entries(vec![entry]));
+    let config = LeaderConfig { durable: true, ..LeaderConfig::new(Quorum::new(FOLLOWERS, 0).unwrap()) };
+    let leader = Leader::restart(image, ClusterId(9), config);
+    assert_eq!((leader.assigned(), leader.mark(), leader.newest_committed()), (1, 0, 0));
+    assert!(leader.store().is_empty());
 }

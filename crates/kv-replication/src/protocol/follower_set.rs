@@ -7,25 +7,23 @@ use super::quorum::FOLLOWERS_MAX;
 
 /// The place of a follower in the leader's configuration, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FollowerIndex(usize);
+pub(crate) struct FollowerIndex(usize);
 
 /// A set of followers of one leader.
 ///
 /// The followers are at most [`FOLLOWERS_MAX`], so that a set fits into one word and is copied like a
 /// number. An index beyond that is in no set.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct FollowerSet(u64);
+pub(crate) struct FollowerSet(u64);
 
 impl FollowerIndex {
     /// The follower at this place.
-    #[must_use]
-    pub const fn new(index: usize) -> Self {
+    pub(crate) const fn new(index: usize) -> Self {
         Self(index)
     }
 
     /// Its place, from 0.
-    #[must_use]
-    pub const fn get(self) -> usize {
+    pub(crate) const fn get(self) -> usize {
         self.0
     }
 
@@ -37,52 +35,47 @@ impl FollowerIndex {
 
 impl FollowerSet {
     /// No follower.
-    pub const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
     /// Every follower that there can be.
-    pub const ALL: Self = Self(u64::MAX);
+    pub(crate) const ALL: Self = Self(u64::MAX);
 
     /// Whether the follower is in the set.
-    #[must_use]
-    pub const fn contains(self, follower: FollowerIndex) -> bool {
+    pub(crate) const fn contains(self, follower: FollowerIndex) -> bool {
         self.0 & follower.bit() != 0
     }
 
     /// Adds the follower.
-    pub const fn insert(&mut self, follower: FollowerIndex) {
+    pub(crate) const fn insert(&mut self, follower: FollowerIndex) {
         self.0 |= follower.bit();
     }
 
     /// Takes the follower out.
-    pub const fn remove(&mut self, follower: FollowerIndex) {
+    pub(crate) const fn remove(&mut self, follower: FollowerIndex) {
         self.0 &= !follower.bit();
     }
 
     /// The set without this follower.
-    #[must_use]
-    pub const fn without(self, follower: FollowerIndex) -> Self {
+    pub(crate) const fn without(self, follower: FollowerIndex) -> Self {
         Self(self.0 & !follower.bit())
     }
 
     /// How many followers are in the set.
-    #[must_use]
-    pub const fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
     /// No follower is in the set.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Every follower of this set is in the other one too.
-    #[must_use]
-    pub const fn is_subset(self, other: Self) -> bool {
+    pub(crate) const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 
     /// The followers, lowest index first.
-    pub fn iter(self) -> impl Iterator<Item = FollowerIndex> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = FollowerIndex> {
         (0..FOLLOWERS_MAX).map(FollowerIndex).filter(move |follower| self.contains(*follower))
     }
 }

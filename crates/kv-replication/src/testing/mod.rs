@@ -1,4 +1,5 @@
-//! Suites and tools for tests: nothing here is part of a node.
+//! Suites and tools for tests. Nothing here is part of a node, but for the macro `planted!`, which is nothing
+//! without the feature `simulator`.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -1,7 +1,7 @@
 //! The followers as the leader sees them.
 //!
 //! [`Links`](set::Links) has one [`Link`](link::Link) for each follower, and is indexed by
-//! [`FollowerIndex`](crate::FollowerIndex). A link is made of parts, each with fields of its own:
+//! `FollowerIndex`. A link is made of parts, each with fields of its own:
 //!
 //! | part | what it knows |
 //! | --- | --- |

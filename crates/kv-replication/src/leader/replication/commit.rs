@@ -33,17 +33,19 @@ pub(in crate::leader) struct Replication {
     own_copy: Version,
     decided: VecDeque<(WriteId, Committed)>,
     #[cfg(feature = "simulator")]
-    commits: Vec<(Entry, FollowerSet)>,
+    commits: Vec<Entry>,
 }
 
 impl Replication {
-    /// What the leader's own disk had when it started: the log from some version on, and the state.
+    /// What the leader's own disk had when it started: the log from some version on, the state, and up to where that
+    /// counts as its own copy. Nothing is committed before a start has come to it.
     pub(in crate::leader) fn new(
         quorum: Quorum,
         log: Log,
         store: Store,
         mark: Version,
         newest_committed: Version,
+        own_copy: Version,
     ) -> Self {
         Self {
             quorum,
@@ -53,7 +55,7 @@ impl Replication {
             store,
             mark,
             newest_committed,
-            own_copy: 0,
+            own_copy,
             decided: VecDeque::new(),
             #[cfg(feature = "simulator")]
             commits: Vec::new(),
@@ -147,7 +149,7 @@ impl Replication {
         self.newest_committed = self.newest_committed.max(version);
         self.store.apply(slot.entry());
         #[cfg(feature = "simulator")]
-        self.commits.push((slot.entry().clone(), slot.acks()));
+        self.commits.push(slot.entry().clone());
     }
 
     /// Moves the commit index over what is committed. True if it has moved.
@@ -234,7 +236,7 @@ impl Replication {
     }
 
     #[cfg(feature = "simulator")]
-    pub(in crate::leader) fn take_commits(&mut self) -> Vec<(Entry, FollowerSet)> {
+    pub(in crate::leader) fn take_commits(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.commits)
     }
 }
@@ -250,8 +252,7 @@ mod tests {
     /// A leader of three followers with W = 2, and `entries` writes; write n waits for `wants` acknowledgements.
     fn replication(entries: u64, wants: usize) -> Replication {
         let quorum = Quorum::new(3, 2).unwrap();
-        let mut replication = Replication::new(quorum, Log::after(0), Store::new(), 0, 0);
-        replication.note_own_copy(Version::MAX);
+        let mut replication = Replication::new(quorum, Log::after(0), Store::new(), 0, 0, Version::MAX);
         for version in 1..=entries {
             let command = Command::put(Key::parse("key").unwrap(), version.to_string().as_bytes()).unwrap();
             let waiter = Waiter { id: WriteId(version), acks: wants };

@@ -23,13 +23,19 @@ pub(in crate::leader) struct Fetch {
 /// What the followers have together.
 #[derive(Debug, Default)]
 pub(in crate::leader) struct Fetched {
-    /// The state up to here.
-    pub(in crate::leader) mark: Version,
-    /// Nothing in the state is above this version.
-    pub(in crate::leader) through: Version,
-    pub(in crate::leader) state: Store,
+    state: State,
     /// Of each version above the state the entry of the highest epoch.
-    pub(in crate::leader) union: BTreeMap<Version, Entry>,
+    union: BTreeMap<Version, Entry>,
+}
+
+/// A committed state.
+#[derive(Debug, Default)]
+pub(in crate::leader) struct State {
+    /// Everything up to here is in the store.
+    pub(in crate::leader) mark: Version,
+    /// Nothing in the store is above this version.
+    pub(in crate::leader) through: Version,
+    pub(in crate::leader) store: Store,
 }
 
 /// The state came from a follower that has moved on: what was read does not belong together.
@@ -42,7 +48,8 @@ impl Fetch {
         let mark = members.values().copied().max().unwrap_or(0);
         let source = members.iter().find(|(_, its)| **its == mark).map(|(follower, _)| *follower);
         let pending = members.keys().map(|follower| (*follower, mark)).collect();
-        let fetched = Fetched { mark, ..Fetched::default() };
+        let state = State { mark, ..State::default() };
+        let fetched = Fetched { state, ..Fetched::default() };
         Self { source, pending, after: None, fetched }
     }
 
@@ -72,12 +79,12 @@ impl Fetch {
     /// # Errors
     /// [`Moved`] if its commit index is not what it was: only a higher epoch can have moved it.
     pub(in crate::leader) fn take_state(&mut self, chunk: &Chunk) -> Result<(), Moved> {
-        let fetched = &mut self.fetched;
-        if chunk.mark != fetched.mark {
+        let state = &mut self.fetched.state;
+        if chunk.mark != state.mark {
             return Err(Moved);
         }
-        fetched.through = fetched.through.max(chunk.through);
-        chunk.entries.iter().for_each(|entry| _ = fetched.state.apply(entry));
+        state.through = state.through.max(chunk.through);
+        chunk.entries.iter().for_each(|entry| _ = state.store.apply(entry));
         self.after = chunk.entries.last().and_then(|entry| entry.operation().key().map(str::to_owned));
         self.source = self.source.filter(|_| !chunk.done);
         Ok(())
@@ -94,13 +101,32 @@ impl Fetch {
 
     /// Everything that was read.
     pub(in crate::leader) fn take(&mut self) -> Fetched {
-        let mut fetched = std::mem::take(&mut self.fetched);
-        fetched.state.prune(fetched.mark);
-        fetched
+        std::mem::take(&mut self.fetched)
     }
 }
 
 impl Fetched {
+    /// The leader's own state, if nothing was fetched.
+    pub(in crate::leader) fn of(state: State, tail: impl Iterator<Item = Entry>) -> Self {
+        Self { state, union: tail.map(|entry| (entry.version(), entry)).collect() }
+    }
+
+    /// The version up to which the state goes.
+    pub(in crate::leader) fn mark(&self) -> Version {
+        self.state.mark
+    }
+
+    /// The leader's own state goes further than that of the followers.
+    pub(in crate::leader) fn set_state(&mut self, state: State) {
+        self.state = state;
+    }
+
+    /// The state, without what is forgotten at its commit index, and the entries above it.
+    pub(in crate::leader) fn into_parts(mut self) -> (State, BTreeMap<Version, Entry>) {
+        self.state.store.prune(self.state.mark);
+        (self.state, self.union)
+    }
+
     /// An entry that somebody holds: that of the highest epoch may have been committed.
     pub(in crate::leader) fn add(&mut self, entry: &Entry) {
         let known = self.union.get(&entry.version());
@@ -140,9 +166,9 @@ mod tests {
         assert_eq!((fetch.is_done(), fetch.waiting()), (false, vec![1]));
         fetch.take_pending(TWO, &chunk(5, vec![entry(1, 6)], true));
         assert!(fetch.is_done());
-        let fetched = fetch.take();
-        assert_eq!((fetched.mark, fetched.through, fetched.state.len()), (5, 5, 1));
-        let epochs: Vec<_> = fetched.union.values().map(|it| (it.version(), it.epoch().counter)).collect();
+        let (state, union) = fetch.take().into_parts();
+        assert_eq!((state.mark, state.through, state.store.len()), (5, 5, 1));
+        let epochs: Vec<_> = union.values().map(|it| (it.version(), it.epoch().counter)).collect();
         assert_eq!(epochs, [(6, 2), (7, 2)]); // of two entries in one place the higher epoch
     }
 

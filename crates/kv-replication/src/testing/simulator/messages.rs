@@ -111,7 +111,7 @@ impl Cluster {
             let output = machine.poll_output(self.now);
             let write =
                 if machine.phase() == Phase::Serving { own } else { own.max(self.settings.served_write()) };
-            for (entry, _) in machine.take_commits() {
+            for entry in machine.take_commits() {
                 self.counters.entry("commits").and_modify(|count| *count += 1).or_insert(1);
                 let disk = self.shape.durable_leader.then_some(&self.leaders[leader].disk.image);
                 self.answers.check(&entry, write, disk)?;

@@ -67,15 +67,6 @@ impl Link {
         self.next_mark = now;
     }
 
-    /// Old news of a failure decides nothing: a follower that is down, or full, is asked at once.
-    pub(in crate::leader) fn ask_again(&mut self, now: Time) {
-        match &mut self.state {
-            State::Down { retry_at } => *retry_at = now,
-            State::Full => self.next_mark = now,
-            _ => {}
-        }
-    }
-
     /// When this link needs the machine again.
     pub(in crate::leader) fn next_timeout(&self) -> Option<Time> {
         let own = match self.state {

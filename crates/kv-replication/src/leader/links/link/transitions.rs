@@ -123,14 +123,12 @@ impl Link {
         }
     }
 
-    /// Takes what it said last, for it is about to follow.
-    pub(in crate::leader) fn take_answer(&mut self) -> Option<Box<Standing>> {
-        match self.leave() {
-            State::Waiting { answer } | State::Preparing { answer, .. } => Some(answer),
-            other => {
-                self.state = other;
-                None
-            }
+    /// Old news of a failure decides nothing: a follower that is down, or full, is asked at once.
+    pub(in crate::leader) fn ask_again(&mut self, now: Time) {
+        match self.state {
+            State::Down { .. } => self.state = State::Down { retry_at: now },
+            State::Full => self.hurry(now),
+            _ => {}
         }
     }
 }
