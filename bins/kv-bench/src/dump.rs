@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use kv_http::Connection;
 use kv_replication::Quorum;
 
+use crate::bounds;
 use crate::clock::now;
 use crate::fill::fill;
 use crate::nodes::{Binary, Nodes, Process};
@@ -29,13 +30,13 @@ const PAGE_RATIO_MAX: f64 = 1.5;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Keys to fill the store with.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = bounds::keys)]
     pub keys: u64,
     /// The length of each value.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     /// How often each node is read; the median speed and the highest rise count.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = bounds::rounds)]
     pub rounds: usize,
     #[arg(long, help = format!(
         "Fails unless every node gives more than {MB_PER_S_MIN} MB/s, its memory rises by less than {RISE_MB_MAX} MB, \

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::bounds;
 use crate::fill::fill;
 use crate::nodes::{Binary, Nodes, QUORUM, quorum_of_five};
 use crate::output::Report;
@@ -10,10 +11,10 @@ use crate::output::Report;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Keys to fill the store with.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = bounds::keys)]
     pub keys: u64,
     /// The length of each value.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     #[command(flatten)]
     pub binary: Binary,

@@ -10,6 +10,7 @@ use hyper::Method;
 use kv_http::{Address, Connection};
 use thiserror::Error;
 
+use crate::bounds;
 use crate::clock::now;
 use crate::output::Report;
 use crate::seconds::seconds;
@@ -21,7 +22,7 @@ pub struct Args {
     #[arg(long)]
     pub url: Address,
     /// Connections, each with one request under way.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::connections)]
     pub connections: usize,
     /// How long, in seconds.
     #[arg(long, default_value = "5", value_parser = seconds)]
@@ -30,10 +31,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Operation::Put)]
     pub operation: Operation,
     /// Keys that are drawn from.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = bounds::keys)]
     pub keys: u64,
     /// The length of each value.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     /// Decides which connection takes which keys.
     #[arg(long, default_value_t = 1)]

@@ -10,6 +10,7 @@
 //! builds no images.
 
 mod args;
+mod bounds;
 mod catch_up;
 mod clock;
 mod cluster;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use kv_http::{Address, Client};
 
+use crate::bounds;
 use crate::clock::now;
 use crate::fill::fill;
 use crate::nodes::{Binary, Nodes, QUORUM, quorum_of_five};
@@ -19,13 +20,13 @@ const PEAK_RATIO_MAX: f64 = 1.5;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Keys to fill the store with.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = bounds::keys)]
     pub keys: u64,
     /// Writes, each of the next key in turn.
-    #[arg(long, default_value_t = 2_000_000)]
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub writes: u64,
     /// The length of each value.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     /// Where the data directories go while it runs [default: the system's place for temporary files].
     #[arg(long)]

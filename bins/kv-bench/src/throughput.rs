@@ -8,6 +8,7 @@ use std::time::Duration;
 use kv_http::Address;
 use kv_replication::Quorum;
 
+use crate::bounds;
 use crate::clock::now;
 use crate::load::{self, Load, Operation};
 use crate::nodes::{BadQuorum, Binary, Nodes, Process, QUORUM, quorum_of_five};
@@ -21,10 +22,10 @@ const APPEND_BYTES: usize = 150;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Connections to measure with, separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "64,10,1")]
+    #[arg(long, value_delimiter = ',', default_value = "64,10,1", value_parser = bounds::connections)]
     pub connections: Vec<usize>,
     /// Rounds, in each of which store and echo take turns; the median counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = bounds::rounds)]
     pub rounds: usize,
     /// The length of one measurement.
     #[arg(long, default_value = "3", value_parser = seconds)]
@@ -33,10 +34,10 @@ pub struct Args {
     #[arg(long, default_value_t = QUORUM)]
     pub quorum: usize,
     /// The length of each value.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     /// Keys that are written to.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = bounds::keys)]
     pub keys: u64,
     /// Gives every node a data directory, somewhere below this one, and measures its syncs too.
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kv_replication::Quorum;
 
+use crate::bounds;
 use crate::nodes::{BadQuorum, Binary, QUORUM, quorum_of_five};
 use crate::seconds::seconds;
 
@@ -22,7 +23,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub keys: u64,
     /// The length of each value.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = bounds::value_bytes)]
     pub value_bytes: usize,
     /// Stops the follower (SIGSTOP) and lets it go on, instead of killing it and starting it again empty.
     #[arg(long)]
@@ -33,7 +34,7 @@ pub struct Args {
     ))]
     pub slow: bool,
     /// Connections that write all the time, each with one request under way.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = bounds::connections)]
     pub connections: usize,
     /// Their writes per second, all together [default: as fast as they are answered].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]

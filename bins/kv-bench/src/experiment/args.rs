@@ -42,7 +42,7 @@ pub struct Args {
     ))]
     pub check: bool,
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = COMPOSE_FILE)]
-    #[arg(conflicts_with_all = ["url", "followers"], help = format!(
+    #[arg(conflicts_with_all = ["url", "followers", "quorum", "follower_urls"], help = format!(
         "Runs every quorum in fresh containers of this Compose file, whose image must have been built [default, if no \
          file is named: {COMPOSE_FILE}]"
     ))]

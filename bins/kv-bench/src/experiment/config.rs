@@ -72,6 +72,8 @@ pub struct Running {
 pub enum BadExperiment {
     #[error("--writes, --workers and --keys must be at least 1")]
     Zero,
+    #[error("{flag}: at most {max}")]
+    TooMuch { flag: &'static str, max: usize },
     #[error("--quorum: say which write quorum the leader at --url has")]
     NoLabel,
     #[error("--quorums: only for the built-in cluster; with --url there is one row, and --quorum labels it")]

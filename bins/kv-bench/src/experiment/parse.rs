@@ -8,6 +8,7 @@ use super::config::{
     BadExperiment, Config, FOLLOWERS, MAX_DELAY_MS, MIN_DELAY_MS, Running, Sweep, Target, Work, uniform_ms,
 };
 use super::judge::{IN_CONTAINERS, IN_PROCESS, Promised};
+use crate::bounds::{CONNECTIONS_MAX, WRITES_MAX};
 use crate::containers;
 
 impl Args {
@@ -16,6 +17,14 @@ impl Args {
     pub fn config(mut self) -> Result<Config, BadExperiment> {
         if self.writes == 0 || self.workers == 0 || self.keys == 0 {
             return Err(BadExperiment::Zero);
+        }
+        let sizes = [
+            ("--writes", self.writes, WRITES_MAX),
+            ("--workers", self.workers, CONNECTIONS_MAX),
+            ("--keys", self.keys, WRITES_MAX),
+        ];
+        if let Some((flag, _, max)) = sizes.into_iter().find(|(_, size, max)| size > max) {
+            return Err(BadExperiment::TooMuch { flag, max });
         }
         if self.followers == Some(0) {
             return Err(BadExperiment::NoFollowers);

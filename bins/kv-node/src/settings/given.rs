@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 use super::error::SettingsError;
@@ -17,13 +18,28 @@ pub const DURATION_MS_MAX: u64 = 86_400_000;
 
 /// The texts of all settings that are given, by the names of their variables.
 #[derive(Clone, Debug, Default)]
-pub struct Given(BTreeMap<&'static str, String>);
+pub struct Given {
+    texts: BTreeMap<&'static str, String>,
+    /// A flag that was given without a value.
+    empty_flag: Option<&'static Setting>,
+}
 
 impl Given {
     /// The text of a setting. One that is empty is not given: Compose files pass empty texts for unset variables.
     pub fn text(&self, setting: &Setting) -> Option<&str> {
-        let text = self.0.get(setting.variable).map(|text| text.trim());
+        let text = self.texts.get(setting.variable).map(|text| text.trim());
         text.filter(|text| !text.is_empty())
+    }
+
+    /// An empty variable is not given; an empty flag is a mistake, for it hides the variable of its name.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a flag without a value.
+    pub fn check_flags(&self) -> Result<(), SettingsError> {
+        let error = |setting: &Setting| {
+            setting.error(format!("--{} has no value; leave it out, or give one", setting.flag))
+        };
+        self.empty_flag.map_or(Ok(()), |setting| Err(error(setting)))
     }
 
     /// Its text, or else its default; empty if there is neither.
@@ -75,7 +91,7 @@ impl Given {
 
 impl FromIterator<(&'static str, String)> for Given {
     fn from_iter<T: IntoIterator<Item = (&'static str, String)>>(texts: T) -> Self {
-        Self(texts.into_iter().collect())
+        Self { texts: texts.into_iter().collect(), empty_flag: None }
     }
 }
 
@@ -112,7 +128,12 @@ impl clap::FromArgMatches for Given {
             let text: &String = matches.get_one(setting.variable)?;
             Some((setting.variable, text.clone()))
         });
-        self.0.extend(texts);
+        self.texts.extend(texts);
+        let is_empty = |setting: &&Setting| {
+            matches.value_source(setting.variable) == Some(ValueSource::CommandLine)
+                && self.texts.get(setting.variable).is_some_and(|text| text.trim().is_empty())
+        };
+        self.empty_flag = ALL.into_iter().find(is_empty);
         Ok(())
     }
 }

@@ -53,6 +53,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] for the first one that cannot be used.
     pub fn read(given: &Given, drawn: u64) -> Result<Self, SettingsError> {
+        given.check_flags()?;
         let host = given.text_or_default(&HOST).into_owned();
         let port = given.number(&PORT, 0..=u16::MAX)?;
         let seed = given.text(&SEED).map_or(Ok(drawn), seed)?;

@@ -70,6 +70,8 @@ fn bad_flags_are_refused_like_variables() {
     assert_refused(&["--write-quorum=1"], &[], "WRITE_QUORUM", "0 followers");
     assert_refused(&["--data-dir=/proc/kv"], &[], "DATA_DIR", "cannot create the directory");
     assert_refused(&["--accept-data-loss=perhaps"], &[], "ACCEPT_DATA_LOSS", "true");
+    // It would hide the variable, and leave the node without its directory.
+    assert_refused(&["--data-dir="], &[("DATA_DIR", "/proc/kv")], "DATA_DIR", "--data-dir has no value");
 }
 
 #[test]
