@@ -1,6 +1,6 @@
 //! What the followers say: the way of every answer, and of an acknowledgement above all.
 //!
-//! An acknowledgement is handed on in this order, and no step comes back to an earlier one:
+//! An acknowledgement is handed on in this order:
 //!
 //! 1. its **link**: it is well, has room or has none;
 //! 2. `acknowledge`: its vote and its progress, then **replication**, which counts and may commit, then the **writes**
