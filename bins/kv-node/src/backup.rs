@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use hyper::StatusCode;
-use kv_core::NodeId;
+use kv_core::{NodeId, counted};
 use kv_http::{Address, ClientError, Connection, InvalidAddress};
 use kv_storage::{BackupError as FileError, BackupFile, BackupSummary, DiskConfig};
 use rand::rngs::SysError;
@@ -89,7 +89,9 @@ const REFUSAL_BYTES_MAX: usize = 4 << 10;
 fn tell(what: &str, summary: &BackupSummary) {
     let BackupSummary { digest, bytes } = summary;
     println!(
-        "{what}: {} keys at version {}, digest {:032x}, {bytes} bytes",
-        digest.keys, digest.mark, digest.hash
+        "{what}: {} at version {}, digest {:032x}, {bytes} bytes",
+        counted(digest.keys, "key", "keys"),
+        digest.mark,
+        digest.hash
     );
 }

@@ -30,12 +30,14 @@
 //! holds, and it does not expire them. It does not know which entries are committed: whoever applies
 //! an entry has decided that.
 
+mod counted;
 mod digest;
 mod entry;
 mod id;
 mod key;
 mod store;
 
+pub use counted::counted;
 pub use digest::{Digest, Digester};
 pub use entry::{Command, Entry, FrameError, Operation, VALUE_BYTES_MAX, ValueTooLarge};
 pub use id::{Epoch, NodeId, VERSION_MAX, Version};

@@ -131,7 +131,7 @@ fn a_changed_w_waits_for_a_follower_that_is_down_and_says_so() {
     let mut changed = settings("1").to_vec();
     changed.push(("FOLLOWER_URLS", &urls));
     let waiting = Node::start(&changed);
-    waiting.waits_because("W or the list of followers has changed: waiting for an answer of followers 3");
+    waiting.waits_because("W or the list of followers has changed: waiting for an answer of follower 3");
     let status = waiting.get("/status").body;
     let links = status["followers"].as_array().unwrap();
     assert_eq!((&links[2]["url"], &links[2]["state"]), (&Value::from(url.as_str()), &"down".into()));

@@ -23,7 +23,7 @@ fn a_history_begins_without_a_follower_only_if_the_operator_says_so() {
     let mut followers: Vec<Node> = (0..3).map(|_| Node::follower()).collect();
     followers[2].signal("STOP");
     let waiting = Cluster::lead(&followers, &SETTINGS);
-    waiting.waits_because("waiting for an answer of followers 3");
+    waiting.waits_because("waiting for an answer of follower 3");
     let status = waiting.get("/status").body;
     assert_eq!(status["followers"][2]["url"], followers[2].url(), "{status:#}");
     assert_eq!(status["followers"][2]["last_error"], "no answer in time", "{status:#}");

@@ -90,7 +90,7 @@ fn data_is_given_up_only_if_the_operator_says_so() {
     all.append(&mut followers);
 
     let leader = Cluster::lead(&all, &[("WRITE_QUORUM", "2"), ("WRITE_TIMEOUT_MS", "500")]);
-    leader.waits_because("1 followers have answered and kept their memory, and 2 are needed");
+    leader.waits_because("1 follower has answered and kept its memory, and 2 are needed");
     drop(leader);
 
     let settings = [("WRITE_QUORUM", "2"), ("ACCEPT_DATA_LOSS", "true")];

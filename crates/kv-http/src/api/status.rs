@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
-use kv_core::{Epoch, Version};
+use kv_core::{Epoch, Version, counted};
 use kv_replication::engine::{FollowerStatus, LeaderStatus};
 use kv_replication::{LinkState, LinkStatus, Phase};
 use serde::Serialize;
@@ -27,8 +27,9 @@ struct LeaderView {
     phase: &'static str,
     problem: Option<String>,
     versions: Versions,
-    /// It takes no writes until there is space again.
+    /// It keeps on a disk what it must not forget.
     durable: bool,
+    /// It takes no writes until there is space again.
     disk_full: bool,
     keys: usize,
     log: LogView,
@@ -47,8 +48,9 @@ struct FollowerView {
     /// It has kept its memory, or has got back what it lost.
     counts: bool,
     diverged_at: Option<Version>,
-    /// It takes nothing new until there is space again.
+    /// It keeps on a disk what it must not forget.
     durable: bool,
+    /// It takes nothing new until there is space again.
     disk_full: bool,
     versions: Versions,
     leader_committed: Version,
@@ -143,7 +145,10 @@ type Condition = (&'static str, Option<String>);
 fn leader_conditions(status: &LeaderStatus) -> Vec<Condition> {
     let up = |link: &&LinkStatus| link.counts && link.state == LinkState::Streaming;
     let (up, needed) = (status.links.iter().filter(up).count(), status.write_quorum);
-    let quorum = (up < needed).then(|| format!("{up} of the {needed} followers that a write needs are up"));
+    let quorum = (up < needed).then(|| {
+        let needed = counted(needed, "follower that a write needs is", "followers that a write needs are");
+        format!("{up} of the {needed} up")
+    });
     let disk = status.disk_full.then(|| "full: no writes until there is space again".to_owned());
     vec![("recovered", status.obstacle()), ("quorum", quorum), ("disk", disk)]
 }
@@ -161,7 +166,12 @@ fn follower_conditions(status: &FollowerStatus, config: &ServerConfig) -> Vec<Co
         standing.diverged.map(|version| format!("other content at version {version}; it needs a snapshot"));
     let disk = standing.held.disk_full.then(|| "full: nothing new until there is space again".to_owned());
     let (lag, lag_max) = (lag(status), config.ready_lag_versions_max);
-    let level = (lag > lag_max).then(|| format!("{lag} versions behind, at most {lag_max} are allowed"));
+    let level = (lag > lag_max).then(|| {
+        format!(
+            "{} behind, at most {lag_max} are allowed",
+            counted(usize::try_from(lag).unwrap_or(usize::MAX), "version", "versions")
+        )
+    });
     vec![("leader", heard), ("memory", counts), ("content", trusted), ("disk", disk), ("lag", level)]
 }
 

@@ -8,7 +8,7 @@ mod status;
 
 use std::fmt;
 
-use kv_core::{Epoch, InvalidKey, VALUE_BYTES_MAX, ValueTooLarge, Version};
+use kv_core::{Epoch, InvalidKey, VALUE_BYTES_MAX, ValueTooLarge, Version, counted};
 use kv_replication::engine::{Position, ReadError, Stopped};
 use kv_replication::{ConfirmError, Refusal, StartProblem, WriteError};
 use serde::Serialize;
@@ -106,7 +106,11 @@ pub enum ApiError {
     #[error("{0}")]
     Unconfirmed(ConfirmError),
     /// More acknowledgements are wanted than can ever come.
-    #[error("{acks} acknowledgements can never come from {followers} followers")]
+    #[error(
+        "{} can never come from {}",
+        counted(*acks, "acknowledgement", "acknowledgements"),
+        counted(*followers, "follower", "followers")
+    )]
     QuorumUnsatisfiable {
         /// What is wanted.
         acks: usize,

@@ -149,7 +149,7 @@ async fn a_leader_that_waits_for_a_follower_says_for_whom() {
     eventually("the first has answered", async || handle.links()[0].identity.is_some()).await;
     let reply = put(leader.address, "k?timeout_ms=200", "v").await;
     let expected = json!({
-        "detail": "the leader is not ready: waiting for an answer of followers 2",
+        "detail": "the leader is not ready: waiting for an answer of follower 2",
         "code": "recovering",
         "outcome": "not_applied",
     });

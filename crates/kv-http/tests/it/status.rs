@@ -71,6 +71,6 @@ async fn a_leader_that_waits_says_for_whom() {
     let leader = cluster.leader.address;
     eventually("nobody is up", async || get(leader, "/readyz").await.status == 503).await;
     let text = get(leader, "/readyz?verbose").await.text();
-    assert!(text.contains("[-]quorum: 0 of the 1 followers that a write needs are up"), "{text}");
+    assert!(text.contains("[-]quorum: 0 of the 1 follower that a write needs is up"), "{text}");
     assert_eq!(get(leader, "/livez").await.status, 200);
 }

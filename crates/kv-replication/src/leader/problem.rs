@@ -1,6 +1,6 @@
 //! Why a leader does not serve, and why a write or a read has no success to report.
 
-use kv_core::{Epoch, Version};
+use kv_core::{Epoch, Version, counted};
 use thiserror::Error;
 
 use crate::leader::links::error::LinkError;
@@ -12,7 +12,7 @@ use crate::protocol::message::ClusterId;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {
     /// Too few followers can be reached.
-    #[error("{up} of the {required} followers that a write needs can be reached")]
+    #[error("{up} of the {} that a write needs can be reached", counted(*required, "follower", "followers"))]
     NoQuorum {
         /// Followers that are up.
         up: usize,
@@ -46,7 +46,8 @@ pub enum WriteError {
     },
     /// The write has a version, and may still commit.
     #[error(
-        "{acks} of {required} acknowledgements before the deadline; version {version} may still be committed"
+        "{acks} of {} before the deadline; version {version} may still be committed",
+        counted(*required, "acknowledgement", "acknowledgements")
     )]
     Unknown {
         /// Its version.
@@ -65,7 +66,10 @@ pub enum WriteError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfirmError {
     /// Too few followers have confirmed in time that this is still their leader.
-    #[error("{confirmed} of the {required} followers that must confirm a read have done so in time")]
+    #[error(
+        "{confirmed} of the {} done so in time",
+        counted(*required, "follower that must confirm a read has", "followers that must confirm a read have")
+    )]
     Unconfirmed {
         /// How many have.
         confirmed: usize,
@@ -96,14 +100,16 @@ pub enum ConfirmError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StartProblem {
     /// Too few have answered to know what there is.
-    #[error("waiting for an answer of followers {}", numbers(followers))]
+    #[error("waiting for an answer of {}", named(followers))]
     Waiting {
         /// Who has not answered.
         followers: Vec<usize>,
     },
     /// Too few of those who answered have kept their memory.
     #[error(
-        "{kept} followers have answered and kept their memory, and {needed} are needed to know every acknowledged write; no answer from [{}], without memory: [{}]; {}ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
+        "{}, and {} needed to know every acknowledged write; no answer from [{}], without memory: [{}]; {}ACCEPT_DATA_LOSS goes on with what is left, as a new cluster",
+        counted(*kept, "follower has answered and kept its memory", "followers have answered and kept their memory"),
+        counted(*needed, "is", "are"),
         numbers(missing),
         numbers(lost),
         if *changed { "the last W and list of followers may still do; " } else { "" }
@@ -122,8 +128,8 @@ pub enum StartProblem {
     },
     /// W or the list of followers is not what the history was written with; then all must answer.
     #[error(
-        "W or the list of followers has changed: waiting for an answer of followers {}; take out of the list who will not come back",
-        numbers(missing)
+        "W or the list of followers has changed: waiting for an answer of {}; take out of the list who will not come back",
+        named(missing)
     )]
     GroupChanged {
         /// Who has not answered.
@@ -131,7 +137,8 @@ pub enum StartProblem {
     },
     /// The list has too little in common with that which the history was written with.
     #[error(
-        "{stay} of the followers of the last list are in this one, and {needed} must be: change fewer at a time (if none may go, lower W first), or go on as a new cluster with ACCEPT_DATA_LOSS"
+        "{} in this one, and {needed} must be: change fewer at a time (if none may go, lower W first), or go on as a new cluster with ACCEPT_DATA_LOSS",
+        counted(*stay, "of the followers of the last list is", "of the followers of the last list are")
     )]
     TooFewStay {
         /// How many are in both.
@@ -159,8 +166,9 @@ pub enum StartProblem {
     },
     /// What is on its own disk was restored from a backup, and followers hold a history.
     #[error(
-        "this node was restored from a backup, and followers {} hold data: empty each of them with POST /reset to go on from the backup, or start the leader without it",
-        numbers(followers)
+        "this node was restored from a backup, and {} {} data: empty each of them with POST /reset to go on from the backup, or start the leader without it",
+        named(followers),
+        if followers.len() == 1 { "holds" } else { "hold" }
     )]
     Restored {
         /// Who holds data.
@@ -175,7 +183,11 @@ pub enum StartProblem {
         error: LinkError,
     },
     /// It has asked for promises.
-    #[error("waiting for {needed} promises, {promised} are there")]
+    #[error(
+        "waiting for {}, {} there",
+        counted(*needed, "promise", "promises"),
+        counted(*promised, "is", "are")
+    )]
     Promises {
         /// How many there are.
         promised: usize,
@@ -183,7 +195,7 @@ pub enum StartProblem {
         needed: usize,
     },
     /// It reads what the followers have.
-    #[error("reading what followers {} have", numbers(followers))]
+    #[error("reading what {} {}", named(followers), if followers.len() == 1 { "has" } else { "have" })]
     Pulling {
         /// From whom it is still reading.
         followers: Vec<usize>,
@@ -192,7 +204,11 @@ pub enum StartProblem {
     #[error("the leader's disk is full: free space there, and the start goes on by itself")]
     DiskFull,
     /// It has everything, and waits until enough followers have it too.
-    #[error("waiting until {needed} followers hold everything up to {through}, {level} do")]
+    #[error(
+        "waiting until {} everything up to {through}, {}",
+        counted(*needed, "follower holds", "followers hold"),
+        counted(*level, "does", "do")
+    )]
     Behind {
         /// The newest version that it found.
         through: Version,
@@ -203,7 +219,9 @@ pub enum StartProblem {
     },
     /// It has everything, and lets its W and its list of followers take over from the last ones.
     #[error(
-        "waiting until {needed} followers of the last list have taken note of the new W and list, {adopted} have"
+        "waiting until {} taken note of the new W and list, {}",
+        counted(*needed, "follower of the last list has", "followers of the last list have"),
+        counted(*adopted, "has", "have")
     )]
     Adopting {
         /// How many have.
@@ -238,6 +256,10 @@ impl StartProblem {
 /// The sentence for a person, wherever it is needed: the leader has been deposed.
 pub(crate) fn taken_over(by: Epoch) -> String {
     format!("another leader has taken over with epoch {by}")
+}
+
+fn named(indices: &[usize]) -> String {
+    format!("{} {}", if indices.len() == 1 { "follower" } else { "followers" }, numbers(indices))
 }
 
 fn numbers(indices: &[usize]) -> String {

@@ -1,5 +1,6 @@
 //! How many are enough.
 
+use kv_core::counted;
 use thiserror::Error;
 
 /// The most followers that one leader can have: acknowledgements are kept as bits of one word.
@@ -16,7 +17,7 @@ pub struct Quorum {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidQuorum {
     /// W > N can never be met.
-    #[error("a write quorum of {write} can never be met by {followers} followers")]
+    #[error("a write quorum of {write} can never be met by {}", counted(*followers, "follower", "followers"))]
     Unsatisfiable {
         /// W.
         write: usize,
