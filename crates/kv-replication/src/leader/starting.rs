@@ -100,9 +100,7 @@ impl Leader {
         if planted!(self.config, PromisesNotConfirmed) && self.leadership.is_enough(promised) {
             return self.promises_are_there(now, promised);
         }
-        let needs = self.leadership.needs().to_vec();
-        let members = self.leadership.promises_mut().and_then(|it| it.count(&needs, promised, next));
-        if let Some(members) = members {
+        if let Some(members) = self.leadership.count_promises(promised, next) {
             self.promises_are_there(now, members);
         }
     }
@@ -130,16 +128,13 @@ impl Leader {
     /// A follower has promised the leader's epoch.
     pub(super) fn on_promised(&mut self, follower: FollowerIndex, attempt: AttemptId, answer: Box<Standing>) {
         self.links[follower].become_promised(answer);
-        if let Some(promises) = self.leadership.promises_mut() {
-            promises.hear(follower, attempt);
-        }
+        self.leadership.note_promise(follower, attempt);
     }
 
     /// Whether those who promised know of a configuration that was not known when they were asked.
     fn groups_have_changed(&self) -> bool {
         let Some(Start::Preparing { known, .. }) = self.leadership.start() else { return false };
-        let members = self.links.answers().filter(|(it, _)| self.leadership.members().contains(*it));
-        let theirs = members.map(|(_, answer)| answer.groups.as_slice());
+        let theirs = self.members().map(|(_, answer)| answer.groups.as_slice());
         in_force(&theirs.chain([known.as_slice()]).collect::<Vec<_>>()) != *known
     }
 
@@ -148,15 +143,13 @@ impl Leader {
     fn somebody_else_may_have_led(&self) -> bool {
         let meta = self.own.meta();
         let Some(known) = meta.authoritative else { return true };
-        let members = self.links.answers().filter(|(it, _)| self.leadership.members().contains(*it));
-        let foreign = members.map(|(_, answer)| answer.promised_other);
+        let foreign = self.members().map(|(_, answer)| answer.promised_other);
         foreign.chain([meta.promised_to_others_than(self.node())]).any(|epoch| epoch > known)
     }
 
     /// Those who promised are read; the first with the highest commit index gives the state.
     fn start_fetching(&mut self, now: Time) {
-        let members = self.links.answers().filter(|(it, _)| self.leadership.members().contains(*it));
-        let members: BTreeMap<_, _> = members.map(|(it, answer)| (it, answer.held.mark)).collect();
+        let members: BTreeMap<_, _> = self.members().map(|(it, answer)| (it, answer.held.mark)).collect();
         self.leadership.become_fetching(Fetch::new(&members));
         self.try_build(now);
     }
@@ -184,6 +177,11 @@ impl Leader {
             self.add_own(&mut fetched);
         }
         self.build(now, fetched);
+    }
+
+    /// Those whose promises the epoch rests on, and their last answers.
+    fn members(&self) -> impl Iterator<Item = (FollowerIndex, &Standing)> {
+        self.links.answers().filter(|(follower, _)| self.leadership.members().contains(*follower))
     }
 
     /// Who waits or has promised, and has said something that is so.

@@ -11,8 +11,8 @@
 //! | [`Health`](health::Health) | its last failure, and what the operator has been told |
 //! | [`Attempt`](attempt::Attempt) | a request that is under way |
 //!
-//! The state changes by the methods `become_…` alone. No link knows the leader, the log or another link:
-//! what it needs of them is an argument.
+//! The state changes in `link/transitions` alone. No link knows the leader or another link: it gets what it needs
+//! of them, and of the log, as an argument.
 
 pub(super) mod attempt;
 pub(crate) mod error;

@@ -187,11 +187,6 @@ impl Leadership {
         self.basis.renames.filter(|_| is_preparing)
     }
 
-    /// How many promises the path needs, of each configuration.
-    pub(in crate::leader) fn needs(&self) -> &[Need] {
-        &self.basis.needs
-    }
-
     /// Whether the promises of these are enough for the path.
     pub(in crate::leader) fn is_enough(&self, promised: FollowerSet) -> bool {
         self.basis.needs.iter().all(|need| need.is_met(promised))
@@ -300,9 +295,23 @@ impl Leadership {
         }
     }
 
-    pub(in crate::leader) fn promises_mut(&mut self) -> Option<&mut Promises> {
+    /// A follower has promised the epoch, by its answer to `attempt`.
+    pub(in crate::leader) fn note_promise(&mut self, follower: FollowerIndex, attempt: AttemptId) {
+        if let State::Starting(Start::Preparing { promises, .. }) = &mut self.state {
+            promises.hear(follower, attempt);
+        }
+    }
+
+    /// Those whose promises are enough for the path, if they are; see [`Promises::count`].
+    pub(in crate::leader) fn count_promises(
+        &mut self,
+        promised: FollowerSet,
+        next: AttemptId,
+    ) -> Option<FollowerSet> {
         match &mut self.state {
-            State::Starting(Start::Preparing { promises, .. }) => Some(promises),
+            State::Starting(Start::Preparing { promises, .. }) => {
+                promises.count(&self.basis.needs, promised, next)
+            }
             _ => None,
         }
     }
